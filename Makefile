@@ -1,0 +1,52 @@
+# `make` alone lists what there is. Python 3.11 to 3.13, make and a package index are all it takes.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+APPROVE ?= auto
+OPTIMIZATION ?= index+batch
+
+# Byte code is worth writing: without it every Airflow process compiles Airflow again.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help install demo demo-stop test test-unit test-e2e lint lock clean-demo
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(VENV)/installed ## install everything, locked and hashed, into .venv
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@# The lock is complete, so pip has nothing to resolve: every file is named with its hash.
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip check
+	touch $@
+
+demo: install ## one optimization cycle on a real service (APPROVE=manual, OPTIMIZATION=cache|none|precompile|index|batch)
+	$(BIN)/perfproof-demo run --approve $(APPROVE) --optimization $(OPTIMIZATION)
+
+demo-stop: ## end every process of the demo
+	@if test -x $(BIN)/perfproof-demo; then $(BIN)/perfproof-demo stop; else echo "no demo is installed"; fi
+
+clean-demo: demo-stop ## end the demo and delete its home (evidence under .artifacts stays)
+	$(BIN)/perfproof-demo clean
+
+test: install ## unit, DAG, integration and end-to-end tests
+	$(BIN)/python -m pytest tests
+
+test-unit: install ## the tests of the pure core, in seconds
+	$(BIN)/python -m pytest tests/unit/perfproof
+
+test-e2e: install ## the tests that start a real Airflow
+	$(BIN)/python -m pytest tests/e2e
+
+lint: install ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock: ## write requirements.lock anew (needs uv)
+	uv pip compile pyproject.toml --all-extras --group dev --group build --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -o requirements.lock
