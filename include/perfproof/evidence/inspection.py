@@ -1,0 +1,164 @@
+"""Look at everything a run's directory holds and name whatever is not as it was committed; one finding each, never stopping."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from perfproof.errors import Tampered
+from perfproof.evidence.backend import Backend, Missing
+from perfproof.evidence.log import misplaced
+from perfproof.evidence.names import CHECKSUMS, LOG_VIEW, is_name, log_key, object_key
+from perfproof.evidence.records import DIGEST, PUBLICATIONS, Entry, EntryType
+from perfproof.evidence.store import live_entries
+from perfproof.evidence.verdict import Finding, Outcome
+from perfproof.evidence.views import checksums, log_view
+from perfproof.telemetry import sha256_hex
+
+_LOG_FILE = re.compile(r"log/[0-9]{8}\.json")
+# Not publications, so a run that was closed stays closed when they follow.
+_AFTERWARDS = (EntryType.RUN_CLOSED, EntryType.ANNOUNCE, EntryType.NOTIFY_DELIVERED, EntryType.NOTIFY_FAILED, EntryType.RECOVERY_NOTED)
+
+
+def tampered(where: str, what: str) -> Finding:
+    """A finding that proves that something was changed, removed or added."""
+    return Finding(where=where, what=what, outcome=Outcome.TAMPERED)
+
+
+def is_closed(entries: Sequence[Entry]) -> bool:
+    """Whether the run was closed and nothing but news of it followed."""
+    types = [entry.type for entry in entries]
+    if EntryType.RUN_CLOSED not in types:
+        return False
+    return all(type_ in _AFTERWARDS for type_ in types[types.index(EntryType.RUN_CLOSED, _last_act(types)) :])
+
+
+def _last_act(types: Sequence[EntryType]) -> int:
+    return max((seq for seq, type_ in enumerate(types) if type_ not in _AFTERWARDS), default=0)
+
+
+def inspect_log(backend: Backend, run: str, names: Sequence[str]) -> tuple[list[Entry], list[Finding]]:
+    """The entries that can be read, and what is wrong with the log: its files, their bytes, numbers and chain."""
+    entries: list[Entry] = []
+    findings: list[Finding] = []
+    numbers = {int(name[4:12]) for name in names if _LOG_FILE.fullmatch(name)}
+    previous: str | None = None
+    seen: set[str] = set()
+    for seq in range(max(numbers, default=-1) + 1):
+        key = log_key(run, seq)
+        where = key.removeprefix(f"{run}/")
+        try:
+            entry = Entry.from_bytes(backend.read(key), where=where)
+        except Missing:
+            findings.append(tampered(where, "the entry is missing"))
+            previous = None
+            continue
+        except Tampered as error:
+            findings.append(tampered(where, error.what))
+            previous = None
+            continue
+        problem = misplaced(entry, run=run, seq=seq, prev=previous)
+        if problem is None and entry.idem in seen:
+            problem = "the same piece of work is committed twice"
+        if problem is not None:
+            findings.append(tampered(where, problem))
+        seen.add(entry.idem)
+        entries.append(entry)
+        previous = entry.sha256
+    return entries, findings
+
+
+def inspect_objects(backend: Backend, run: str, names: Sequence[str], entries: Sequence[Entry]) -> Iterator[Finding]:
+    """Content that is missing, has another digest or size, or that nobody committed (an orphan: a note)."""
+    sizes: dict[str, int | None] = {entry.prev: None for entry in entries if entry.type is EntryType.RUN_OPENED}
+    sizes |= {entry.body["sha256"]: entry.body["size"] for entry in entries if entry.type in PUBLICATIONS}
+    mentioned = set(sizes) | _digests([entry.body for entry in entries])
+    present = {name.removeprefix("objects/sha256/") for name in names if name.startswith("objects/")}
+    for digest in sorted(present):
+        where = f"objects/sha256/{digest}"
+        if not DIGEST.fullmatch(digest):
+            yield tampered(where, "not the name of an object")
+            continue
+        data = yield from _read(backend, object_key(run, digest), where)
+        if data is None:
+            continue
+        if sha256_hex(data) != digest:
+            yield tampered(where, "the bytes have another digest")
+        elif sizes.get(digest) not in (None, len(data)):
+            yield tampered(where, f"the log says {sizes[digest]} bytes, there are {len(data)}")
+        elif digest not in mentioned:
+            yield Finding(where=where, what="an orphan: no entry commits it", outcome=Outcome.VERIFIED)
+    for digest in sorted(set(sizes) - present):
+        yield tampered(f"objects/sha256/{digest}", "the content is missing")
+
+
+def inspect_views(backend: Backend, run: str, names: Sequence[str], entries: Sequence[Entry]) -> Iterator[Finding]:
+    """Views that are missing, are no version of their artifact, or stand for nothing.
+
+    While a run is open, a view may lag behind the log (its writer may have died in between); once closed it may not.
+    """
+    live = live_entries(entries)
+    versions: dict[str, set[str]] = {}
+    for entry in entries:
+        if entry.type in PUBLICATIONS:
+            versions.setdefault(entry.body["name"], set()).add(entry.body["sha256"])
+    lag = Outcome.TAMPERED if is_closed(entries) else Outcome.UNFINISHED
+    for name, entry in live.items():
+        if name not in names:
+            yield Finding(where=name, what="the artifact's view is missing; rebuild the views", outcome=lag)
+            continue
+        data = yield from _read(backend, f"{run}/{name}", name)
+        if data is None or (digest := sha256_hex(data)) == entry.body["sha256"]:
+            continue
+        if digest in versions[name]:
+            yield Finding(where=name, what="an older version than the live one; rebuild the views", outcome=lag)
+        else:
+            yield tampered(name, f"not the bytes that log/{entry.seq:08d}.json commits")
+    yield from _inspect_log_views(backend, run, names, entries)
+    for name in names:
+        if name in live or name in (LOG_VIEW, CHECKSUMS) or _LOG_FILE.fullmatch(name) or name.startswith("objects/sha256/"):
+            continue
+        if is_name(name) or name.startswith(("log/", "objects/")):
+            yield tampered(name, "no entry of the log publishes it")
+        else:
+            yield Finding(where=name, what="not part of the evidence", outcome=Outcome.VERIFIED)
+
+
+def _inspect_log_views(backend: Backend, run: str, names: Sequence[str], entries: Sequence[Entry]) -> Iterator[Finding]:
+    """The log as one file must be how the log began; SHA256SUMS must be what some beginning of it says."""
+    known = None
+    if LOG_VIEW in names:
+        data = yield from _read(backend, f"{run}/{LOG_VIEW}", LOG_VIEW)
+        whole = log_view(entries)
+        if data is not None and not (whole.startswith(data) and (not data or data.endswith(b"\n"))):
+            yield tampered(LOG_VIEW, f"differs from the entries in log/ from line {_first_difference(data, whole)} on")
+            return
+        known = None if data is None else data.count(b"\n")
+    if known != len(entries):
+        yield Finding(where=LOG_VIEW, what="missing or behind the log; rebuild the views", outcome=Outcome.UNFINISHED)
+    if CHECKSUMS in names:
+        data = yield from _read(backend, f"{run}/{CHECKSUMS}", CHECKSUMS)
+        if data is None or data == checksums(entries):
+            return
+        if not any(data == checksums(entries[:size]) for size in range(len(entries) - 1, -1, -1)):
+            yield tampered(CHECKSUMS, "not what the log says")
+            return
+    yield Finding(where=CHECKSUMS, what="missing or behind the log; rebuild the views", outcome=Outcome.UNFINISHED)
+
+
+def _first_difference(one: bytes, other: bytes) -> int:
+    pairs = zip(one.splitlines(), other.splitlines(), strict=False)
+    return next((number for number, (a, b) in enumerate(pairs, 1) if a != b), min(one.count(b"\n"), other.count(b"\n")) + 1)
+
+
+def _read(backend: Backend, key: str, where: str) -> Iterator[Finding]:
+    ...
+
+
+def _digests(value: object) -> set[str]:
+    """Every text in a JSON value that has the form of a digest."""
+    if isinstance(value, str):
+        return {value} if DIGEST.fullmatch(value) else set()
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    return set().union(*map(_digests, value)) if isinstance(value, list) else set()

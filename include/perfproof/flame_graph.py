@@ -1,0 +1,164 @@
+"""Flame graphs as SVG: one profile, or the difference of two.
+
+A frame's width is its share of the samples, a frame stands on its caller. No script, nothing loaded from elsewhere, the
+same bytes for the same profile; everything a process supplied is escaped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from xml.sax.saxutils import escape
+
+from perfproof.profiles import Profile
+
+WIDTH = 1200
+ROW = 17
+TOP = 46
+BOTTOM = 12
+CHARACTER = 6.6
+MAX_DEPTH = 80
+MAX_FRAMES = 4000
+# Narrower frames would be invisible; they are left out and counted in the description.
+LEAST_WIDTH = 0.4
+
+
+@dataclass(slots=True)
+class _Node:
+    before: float = 0.0
+    after: float = 0.0
+    children: dict[str, _Node] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    name: str
+    depth: int
+    left: float
+    width: float
+    before: float
+    after: float
+
+
+def flame_graph(profile: Profile, *, title: str) -> str:
+    """SVG of `profile`. A profile without samples gives a graph that says so."""
+    root = _Node()
+    _add(root, profile.stacks, profile.samples, side="after")
+    caption = f"{profile.samples} samples. Width is the share of samples; a frame stands on its caller."
+    return _svg(root, title=title, caption=caption, difference=False)
+
+
+def difference_graph(before: Profile, after: Profile, *, title: str) -> str:
+    """SVG of what changed from `before` to `after`, both as shares of their own samples.
+
+    Red frames grew, blue frames shrank. A frame is as wide as the mean of its two shares, so that what is gone stays visible.
+    """
+    root = _Node()
+    _add(root, before.stacks, before.samples, side="before")
+    _add(root, after.stacks, after.samples, side="after")
+    caption = f"{before.samples} samples before, {after.samples} after. Red grew, blue shrank; width is the mean of both shares."
+    return _svg(root, title=title, caption=caption, difference=True)
+
+
+def _add(root: _Node, stacks: Mapping[tuple[str, ...], int], samples: int, *, side: str) -> None:
+    for stack, count in sorted(stacks.items()):
+        share = count / samples
+        node = root
+        _count(node, share, side)
+        for frame in stack[:MAX_DEPTH]:
+            node = node.children.setdefault(frame, _Node())
+            _count(node, share, side)
+
+
+def _count(node: _Node, share: float, side: str) -> None:
+    if side == "before":
+        node.before += share
+    else:
+        node.after += share
+
+
+def _boxes(root: _Node, *, difference: bool) -> Iterator[_Box]:
+    """Boxes in drawing order: outer before inner, left to right by name."""
+    waiting = [("all", root, 0, 0.0)]
+    while waiting:
+        name, node, depth, left = waiting.pop()
+        width = WIDTH * _share(node, difference)
+        yield _Box(name, depth, left, width, node.before, node.after)
+        inner: list[tuple[str, _Node, int, float]] = []
+        for child_name, child in sorted(node.children.items()):
+            inner.append((child_name, child, depth + 1, left))
+            left += WIDTH * _share(child, difference)
+        waiting.extend(reversed(inner))
+
+
+def _share(node: _Node, difference: bool) -> float:
+    return (node.before + node.after) / 2 if difference else node.after
+
+
+def _svg(root: _Node, *, title: str, caption: str, difference: bool) -> str:
+    boxes = list(_boxes(root, difference=difference))
+    wide = [b for b in boxes if b.width >= LEAST_WIDTH]
+    shown = wide
+    if len(wide) > MAX_FRAMES:
+        # The widest ones; ties by place, so that the choice is always the same.
+        limit = sorted(wide, key=lambda b: (-b.width, b.depth, b.left, b.name))[:MAX_FRAMES]
+        chosen = {id(b) for b in limit}
+        shown = [b for b in wide if id(b) in chosen]
+    left_out = len(boxes) - len(shown)
+    if left_out:
+        caption += f" {left_out} narrow frames are not drawn."
+    depth = max((b.depth for b in shown), default=0)
+    height = TOP + (depth + 1) * ROW + BOTTOM
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" role="img">',
+        f"<title>{_text(title)}</title>",
+        f"<desc>{_text(caption)}</desc>",
+        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
+        '<g font-family="monospace" font-size="11" fill="#111111">',
+        f'<text x="8" y="18" font-size="14">{_text(title)}</text>',
+        f'<text x="8" y="35" fill="#444444">{_text(caption)}</text>',
+        *(_rectangle(box, height - BOTTOM - (box.depth + 1) * ROW, difference) for box in shown),
+        "</g>",
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _rectangle(box: _Box, top: float, difference: bool) -> str:
+    room = int((box.width - 6) / CHARACTER)
+    label = ""
+    if room >= 3:
+        shown = box.name if len(box.name) <= room else box.name[: room - 1] + "…"
+        label = f'<text x="{box.left + 3:.1f}" y="{top + 12:.1f}">{_text(shown)}</text>'
+    share = f"{100 * box.before:.1f} % before, {100 * box.after:.1f} % after" if difference else f"{100 * box.after:.1f} %"
+    colour = _change_colour(box.before, box.after) if difference else _colour(box.name)
+    return (
+        f"<g><title>{_text(box.name)}: {share}</title>"
+        f'<rect x="{box.left:.1f}" y="{top:.1f}" width="{max(box.width - 0.3, 0.1):.1f}" height="{ROW - 1}" fill="{colour}"/>{label}</g>'
+    )
+
+
+def _colour(name: str) -> str:
+    """A warm colour that depends on the name alone, so that a function keeps its colour from graph to graph."""
+    a, b, c = hashlib.sha256(name.encode("utf-8", "replace")).digest()[:3]
+    return f"#{235 + a % 20:02x}{150 + b % 70:02x}{90 + c % 40:02x}"
+
+
+def _change_colour(before: float, after: float) -> str:
+    """White for no change, full colour when a frame appeared or is gone."""
+    larger = max(before, after)
+    strength = abs(after - before) / larger if larger else 0.0
+    pale = round(245 - 150 * strength)
+    return f"#f5{pale:02x}{pale:02x}" if after >= before else f"#{pale:02x}{pale:02x}f5"
+
+
+def _text(value: str) -> str:
+    """`value` as XML text: characters that XML does not allow become U+FFFD, markup is escaped."""
+    return escape("".join(c if _allowed(c) else "�" for c in value), {'"': "&quot;"})
+
+
+def _allowed(character: str) -> bool:
+    point = ord(character)
+    return character.isprintable() and not 0xD800 <= point <= 0xDFFF and point not in (0xFFFE, 0xFFFF)

@@ -1,0 +1,42 @@
+"""The words and figures of a verdict's reason."""
+
+from __future__ import annotations
+
+from perfproof.statistics.sample_size import MOST_BLOCKS
+
+
+def figure(value: float, *, bound: float | None = None) -> str:
+    """`value` with one decimal, or with as many as it takes to see on which side of `bound` it lies."""
+    decimals = 1
+    while bound is not None and decimals < 6 and value != bound and round(value, decimals) == round(bound, decimals):
+        decimals += 1
+    return f"{value + 0.0:.{decimals}f}"
+
+
+def plain(value: float) -> str:
+    """A bound as a person writes it: 15, 14.5."""
+    return f"{value:.4g}"
+
+
+def confidence_text(confidence: float) -> str:
+    """`95 %`."""
+    return f"{plain(confidence * 100)} %"
+
+
+def worse_or_better(value: float, unit: str, *, bound: float | None = None) -> str:
+    """`2.2 % worse` or `3.1 % better`."""
+    text = figure(abs(value), bound=bound)
+    return f"{text} {unit} {'better' if value < 0 else 'worse'}"
+
+
+def more_blocks(runs: int) -> str:
+    """How many blocks would decide, as a sentence."""
+    if runs >= MOST_BLOCKS:
+        return f"{MOST_BLOCKS} or more blocks a side would be needed: choose a quieter metric or longer blocks."
+    return f"About {runs} more block{'' if runs == 1 else 's'} a side would decide."
+
+
+def too_few(blocks: tuple[int, int], needed: int) -> str:
+    """That a side has too few blocks, as a sentence."""
+    missing = max(1, needed - min(blocks))
+    return f"{blocks[0]} and {blocks[1]} blocks decide nothing: {missing} more a side {'is' if missing == 1 else 'are'} needed."

@@ -1,0 +1,61 @@
+"""When each request of a plan is due, and which request it is.
+
+Arrivals are a Poisson process conditioned on its count: within a stage the planned number of requests falls on uniform
+random moments. So gaps vary as independent users make them vary, while the offered rate is exact and a short test does
+not miss its target by the luck of its draw. The mix is exact too: each stage holds every transaction in its share
+(largest remainder), in random order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from perfproof.config import Transaction
+from perfproof.load.plan import LoadPlan, Stage
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Schedule:
+    """`due` in seconds since the test began, rising; `transaction` is an index into the plan's; `paths` are ready to send."""
+
+    due: NDArray[np.float64]
+    transaction: NDArray[np.int64]
+    paths: tuple[str, ...]
+
+
+def schedule_of(plan: LoadPlan) -> Schedule:
+    """Every request of `plan` in order, warm-up first. The same plan gives the same schedule."""
+    source = np.random.Generator(np.random.PCG64(plan.seed))
+    spans = [(0.0, Stage(plan.stages[0].rate, plan.warmup_seconds))] if plan.warmup_seconds > 0 else []
+    begin = plan.warmup_seconds
+    for stage in plan.stages:
+        spans.append((begin, stage))
+        begin += stage.seconds
+    due, transactions = [], []
+    for start, stage in spans:
+        due.append(start + np.sort(source.random(stage.requests)) * stage.seconds)
+        mix = np.repeat(np.arange(len(plan.transactions)), _shares(plan.transactions, stage.requests))
+        transactions.append(mix[np.argsort(source.random(stage.requests), kind="stable")])
+    chosen = np.concatenate(transactions)
+    paths = tuple(_path(plan.transactions[index], source) for index in chosen)
+    return Schedule(np.concatenate(due), chosen, paths)
+
+
+def _shares(transactions: tuple[Transaction, ...], count: int) -> NDArray[np.int64]:
+    weights = np.array([t.weight for t in transactions])
+    exact = weights / weights.sum() * count
+    shares = np.floor(exact).astype(np.int64)
+    rest = np.argsort(-(exact - shares), kind="stable")[: count - int(shares.sum())]
+    shares[rest] += 1
+    return shares
+
+
+def _path(transaction: Transaction, source: np.random.Generator) -> str:
+    path = transaction.path
+    for name, span in transaction.parameters.items():
+        width = span.last - span.first + 1
+        path = path.replace(f"{{{name}}}", str(span.first + int(source.random() * width)))
+    return path

@@ -1,0 +1,19 @@
+"""Whether an artifact is what the specification says it is: JSON schemas, required sections, the six columns."""
+
+from __future__ import annotations
+
+from perfproof.schemas.artifact import validate_artifact
+from perfproof.schemas.documents import document_problems, sample_problems, validate_document
+from perfproof.schemas.sections import markdown_problems
+from perfproof.schemas.tables import CSV_COLUMNS, BaselineRow, read_baseline_csv
+
+__all__ = [
+    "CSV_COLUMNS",
+    "BaselineRow",
+    "document_problems",
+    "markdown_problems",
+    "read_baseline_csv",
+    "sample_problems",
+    "validate_artifact",
+    "validate_document",
+]

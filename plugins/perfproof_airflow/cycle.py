@@ -1,0 +1,215 @@
+"""One cycle as a task sees it: its protocol, its parameters, its evidence, and what it may say.
+
+The log's first entry fixes protocol file, parameters and versions. Every later task reads the protocol from there, so a
+file that is edited while a cycle waits for days changes nothing in that cycle.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from perfproof import __version__
+from perfproof.announcements import Announcement, error_line
+from perfproof.config import Protocol, load_protocol
+from perfproof.config_checks import IDENTIFIER
+from perfproof.errors import ConfigError, EvidenceError, ParameterError, PerfproofError
+from perfproof.evidence import Actor, Attempt, EntryType, EvidenceStore, LocalBackend, Reference, idempotency
+from perfproof.evidence.views import point_latest
+from perfproof.parameters import Parameters, read_parameters
+from perfproof.run_key import run_key
+from perfproof.strict import read_json
+from perfproof.telemetry import document_bytes, sha256_hex
+from perfproof_airflow import settings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+log = logging.getLogger(__name__)
+SOURCE_FIELDS = ("name", "sha256")
+
+
+def now() -> datetime:
+    """The clock of a task: the only place where perfproof_airflow's tasks ask for the time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """The cycle that a task belongs to. `round` grows whenever tasks of the run are cleared."""
+
+    dag_id: str
+    run_id: str
+    run: str
+    task_id: str
+    map_index: int
+    round: int
+    triggered_by: str
+    attempt: Attempt
+    store: EvidenceStore
+    protocol: Protocol
+    parameters: Parameters
+
+    @classmethod
+    def of(cls, context: Context) -> Cycle:
+        """The cycle of a running task. Raises EvidenceError if it has not been opened yet."""
+        dag_run, ti = context["dag_run"], context["ti"]
+        run = run_key(dag_run.dag_id, dag_run.run_id)
+        store = EvidenceStore(LocalBackend(settings.evidence_root()), run)
+        genesis = _genesis(store)
+        protocol = load_protocol(store.get_object(genesis["protocol_sha256"]), where=f"{genesis['parameters']['protocol']}.yaml")
+        return cls._assemble(context, store, protocol, read_parameters(genesis["parameters"], protocol), run, ti)
+
+    @classmethod
+    def open(cls, context: Context) -> Cycle:
+        """Opens the cycle (or finds it open): checks protocol file and parameters, and writes the log's first entry."""
+        dag_run, ti, raw = context["dag_run"], context["ti"], dict(context["params"])
+        run = run_key(dag_run.dag_id, dag_run.run_id)
+        backend = LocalBackend(settings.evidence_root())
+        backend.probe()
+        store = EvidenceStore(backend, run)
+        if store.entries():
+            return cls.of(context)
+        name = raw.get("protocol")
+        if not isinstance(name, str) or not IDENTIFIER.match(name):
+            raise ParameterError(207, where="params.protocol", what="not the name of a protocol file", got=name, fix="give a name like demo")
+        path = settings.protocol_path(name)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ConfigError(180, where=str(path), what="cannot be read", got=error.strerror, fix="put the protocol file there") from None
+        protocol = load_protocol(data, where=path.name)
+        parameters = read_parameters(raw, protocol)
+        cycle = cls._assemble(context, store, protocol, parameters, run, ti)
+        genesis = {
+            "dag_id": dag_run.dag_id,
+            "run_id": dag_run.run_id,
+            "triggered_by": cycle.triggered_by,
+            "protocol_sha256": store.put_object(data),
+            "parameters": parameters.document(),
+            "perfproof": __version__,
+            "schema_version": 1,
+        }
+        store.open_run(genesis=genesis, time=now(), actor=cycle.actor, attempt=cycle.attempt)
+        point_latest(settings.evidence_root(), run)
+        return cycle
+
+    @classmethod
+    def _assemble(cls, context: Context, store: EvidenceStore, protocol: Protocol, parameters: Parameters, run: str, ti: Any) -> Cycle:
+        dag_run = context["dag_run"]
+        map_index = -1 if ti.map_index is None else ti.map_index
+        return cls(
+            dag_id=dag_run.dag_id,
+            run_id=dag_run.run_id,
+            run=run,
+            task_id=ti.task_id,
+            map_index=map_index,
+            round=dag_run.clear_number or 0,
+            triggered_by=dag_run.triggering_user_name or "",
+            attempt=Attempt(
+                dag_id=dag_run.dag_id, task_id=ti.task_id, map_index=map_index, try_number=ti.try_number, ti_id=str(ti.id)
+            ),
+            store=store,
+            protocol=protocol,
+            parameters=parameters,
+        )
+
+    @property
+    def actor(self) -> Actor:
+        """Who writes the entries of this task."""
+        return Actor(kind="task", id=self.task_id, auth="A1")
+
+    @property
+    def profile(self) -> Any:
+        """The load profile that the trigger form chose."""
+        return self.protocol.load.profiles[self.parameters.load_profile]
+
+    def idem(self, kind: str, inputs: Sequence[str] = ()) -> str:
+        """The key under which a fact of this task is committed once per round."""
+        return idempotency(kind, self.task_id, self.round, inputs, self.map_index)
+
+    def publish(
+        self,
+        name: str,
+        produce: Callable[[], bytes | dict[str, Any] | str],
+        *,
+        inputs: Sequence[Mapping[str, Any]] = (),
+        verified_by: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """The reference to `name`, made by `produce` unless an earlier try of this round has committed it already."""
+        references = [Reference.from_dict(dict(item)) for item in inputs]
+        idem = self.idem(f"artifact:{name}", [reference.sha256 for reference in references])
+        committed = self.store.find(idem)
+        if committed is not None:
+            log.info("%s was committed by an earlier try as entry %s", name, committed.seq)
+            return Reference(name=name, sha256=committed.body["sha256"], uri=self.store.backend.uri(f"{self.run}/{name}")).as_dict()
+        product = produce()
+        data = document_bytes(product) if isinstance(product, dict) else product.encode() if isinstance(product, str) else product
+        reference = self.store.publish(
+            name, data, idem=idem, time=now(), actor=self.actor, attempt=self.attempt, inputs=references, verified_by=verified_by
+        )
+        log.info("published %s sha256:%s (%s bytes)", name, reference.sha256, len(data))
+        return reference.as_dict()
+
+    def read(self, reference: Mapping[str, Any] | str) -> bytes:
+        """The bytes of a reference, by digest and hashed again; of a name, the live version."""
+        return self.store.read(reference if isinstance(reference, str) else Reference.from_dict(dict(reference)))
+
+    def document(self, reference: Mapping[str, Any] | str) -> Any:
+        """The JSON document of a reference or name."""
+        where = reference if isinstance(reference, str) else str(reference["name"])
+        return read_json(self.read(reference), where=where)
+
+    def reference(self, name: str) -> dict[str, Any]:
+        """The live version of `name`. Raises EvidenceError if the cycle has none."""
+        found = self.store.reference(name)
+        if found is None:
+            raise EvidenceError(520, where=name, what="the cycle has no such evidence yet", fix="clear the task that writes it")
+        return found.as_dict()
+
+    def source(self, reference: Mapping[str, Any]) -> dict[str, str]:
+        """A reference as artifacts cite it: name and digest."""
+        return {field: str(reference[field]) for field in SOURCE_FIELDS}
+
+    def record(self, kind: EntryType, body: dict[str, Any], *, inputs: Sequence[str] = ()) -> None:
+        """Commits a fact of this task to the execution log."""
+        self.store.append(
+            type=kind, body=body, idem=self.idem(f"{kind}:{sha256_hex(json.dumps(body, sort_keys=True).encode())}", inputs),
+            time=now(), actor=self.actor, attempt=self.attempt,
+        )  # fmt: skip
+
+    def announce(self, announcement: Announcement) -> None:
+        """One of the specification's announcements: execution log, task log, notifiers; once per round."""
+        # Not the task's own key: a mapped task announces its step once, not once for each of its instances.
+        idem = idempotency("announce", announcement.name, self.round, [])
+        if self.store.find(idem) is None:
+            self.store.append(
+                type=EntryType.ANNOUNCE, body={"text": announcement.value}, idem=idem, time=now(), actor=self.actor, attempt=self.attempt
+            )
+            self.say(announcement.value, kind="announcement")
+
+    def say(self, text: str, *, kind: str) -> None:
+        """`text` into the task log and to every notifier; a notifier that fails is logged and never stops a run."""
+        from perfproof_airflow.notifiers import deliver
+
+        log.info("%s", text)
+        for failure in deliver(text, kind=kind, run=self.run):
+            self.record(EntryType.NOTIFY_FAILED, failure)
+
+    def halt(self, step: str, error: PerfproofError) -> None:
+        """Writes the specification's `[RAY ERROR]` line for a step whose result cannot be produced."""
+        line = error_line(step, str(error))
+        self.record(EntryType.ERROR, {"step": step, "code": error.code, "text": line, "try": self.attempt.try_number})
+        self.say(line, kind="error")
+
+
+def _genesis(store: EvidenceStore) -> dict[str, Any]:
+    entries = store.entries()
+    if not entries:
+        raise EvidenceError(521, where=store.run, what="the cycle has not been opened", fix="clear the first task of the run")
+    genesis: dict[str, Any] = read_json(store.get_object(entries[0].prev), where="genesis", error=EvidenceError, number=522)
+    return genesis

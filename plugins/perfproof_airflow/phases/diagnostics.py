@@ -1,0 +1,127 @@
+"""Phase 2: profiles, query plans, load and stress tests, capacity and cost, judged by gate 2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import task_group
+
+from perfproof.announcements import Announcement
+from perfproof_airflow.gate import decision, judge
+from perfproof_airflow.step import step
+
+
+@step(map_index_template="{{ service }}")
+def profile_transactions(cycle: Any, service: str) -> dict[str, Any]:
+    """Profiles the running baseline under the authorized peak rate, into collapsed stacks and a flame graph."""
+    from perfproof_airflow.load_steps import profile_service
+
+    cycle.announce(Announcement.PHASE_2_START)
+    return profile_service(cycle, service)
+
+
+@step
+def explain_queries(cycle: Any, profiles: list[dict[str, Any]], hypotheses: dict[str, Any]) -> dict[str, Any]:
+    """Explains the top statements of each service's database, read-only, and writes the profiling report."""
+    from perfproof.diagnostics import profiling_report, require_conclusive
+    from perfproof.hypotheses import update_status
+    from perfproof_airflow.hooks.query_plans import explain_services
+
+    profiles = list(profiles)
+    documents = [cycle.document(reference) for reference in profiles]
+    require_conclusive(documents)
+    services = [cycle.protocol.service(name) for name in cycle.parameters.services]
+    plans = cycle.publish("evidence/query-plans.json", lambda: explain_services(services, profiles=documents), inputs=profiles)
+    plan_document = cycle.document(plans)
+    checked = cycle.publish(
+        "evidence/hypotheses-checked.json",
+        lambda: update_status(cycle.document(hypotheses["json"]), profiles=documents, query_plans=plan_document),
+        inputs=[hypotheses["json"], *profiles, plans],
+    )
+    report = cycle.publish(
+        "profiling-report.md",
+        lambda: profiling_report(documents, query_plans=plan_document, hypotheses=cycle.document(checked)),
+        inputs=[*profiles, plans, checked],
+    )
+    return {"plans": plans, "report": report, "hypotheses": checked}
+
+
+@step(map_index_template="{{ scenario }}", max_active_tis_per_dagrun=1)
+def run_load_tests(cycle: Any, scenario: str) -> dict[str, Any]:
+    """Sends one authorized load scenario to the baseline and keeps every row."""
+    from perfproof_airflow.load_steps import run_scenario
+
+    cycle.announce(Announcement.PHASE_2_LOAD)
+    return run_scenario(cycle, scenario, side="baseline", name=f"evidence/load-{scenario}.json")
+
+
+@step
+def consolidate_load_tests(cycle: Any, scenarios: list[dict[str, Any]]) -> dict[str, Any]:
+    """Judges each scenario against the targets; halts if the environment was unstable."""
+    from perfproof.load.results import load_test_results, require_stable
+    from perfproof.plots import load_plot
+    from perfproof_airflow.cycle import now
+
+    scenarios = list(scenarios)
+    documents = [cycle.document(reference) for reference in scenarios]
+    require_stable(documents)
+    targets = cycle.profile.targets
+    results = cycle.publish(
+        "load-test-results.json",
+        lambda: load_test_results(
+            documents,
+            targets=targets,
+            service=cycle.parameters.services[0],
+            now=now(),
+            derived_from=[cycle.source(reference) for reference in scenarios],
+        ),
+        inputs=scenarios,
+    )
+    cycle.publish("evidence/load-scenarios.svg", lambda: load_plot(documents, limit_p95=targets.p95_ms), inputs=scenarios)
+    return results
+
+
+@step
+def analyze_capacity_and_cost(cycle: Any, scenarios: list[dict[str, Any]], results: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
+    """Fits scalability to the stress steps, and writes utilization, scaling policies, headroom and cost."""
+    from perfproof.capacity import capacity_document, render_capacity
+    from perfproof_airflow.cycle import now
+
+    scenarios = list(scenarios)
+    document = cycle.publish(
+        "evidence/capacity.json",
+        lambda: capacity_document(
+            services=[cycle.protocol.service(name) for name in cycle.parameters.services],
+            scenarios=[cycle.document(reference) for reference in scenarios],
+            baseline=cycle.document(baseline["json"]),
+            targets=cycle.profile.targets,
+            peak_rate=cycle.profile.peak.rate,
+            cost=cycle.protocol.cost,
+            now=now(),
+        ),
+        inputs=[*scenarios, results, baseline["json"]],
+    )
+    return cycle.publish("capacity-analysis.md", lambda: render_capacity(cycle.document(document)), inputs=[document])
+
+
+@step(retries=0)
+def gate_2(cycle: Any, profiles: list[dict[str, Any]], diagnosed: dict[str, Any], results: dict[str, Any], capacity: dict[str, Any]) -> dict[str, Any]:
+    """Gate 2, Diagnostic Coverage: at least 90 %, every prioritized service, every scenario valid, capacity documented."""
+    return judge(cycle, 2, inputs=[*profiles, diagnosed["plans"], diagnosed["report"], results, capacity])
+
+
+@task_group(group_id="diagnostics")
+def diagnostics(opened: Any, first: Any) -> Any:
+    """Phase 2 of the protocol, from profiling to gate 2."""
+    profiles = profile_transactions.expand(service=opened["services"])
+    first["decided"] >> profiles
+    diagnosed = explain_queries(profiles, first["hypotheses"])
+    scenarios = run_load_tests.expand(scenario=opened["scenarios"])
+    # Load after profiling: a profiler that runs during a measured test would be part of what is measured.
+    diagnosed >> scenarios
+    results = consolidate_load_tests(scenarios)
+    capacity = analyze_capacity_and_cost(scenarios, results, first["baseline"])
+    gate = gate_2(profiles, diagnosed, results, capacity)
+    decided = decision(2, retry_from="diagnostics.profile_transactions")
+    gate >> decided
+    return {"diagnosed": diagnosed, "results": results, "decided": decided}

@@ -1,0 +1,111 @@
+"""Phase 4: SLO updates, the report and its distribution, judged by gate 4, and the handoff."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import task_group
+
+from perfproof.announcements import Announcement
+from perfproof_airflow.gate import decision, judge
+from perfproof_airflow.sensors.questions import ProtocolApproval
+from perfproof_airflow.step import RETRY_DELAY, step
+
+WAIT_SECONDS = 31 * 24 * 3600.0
+
+
+@step
+def propose_slo_updates(cycle: Any, validation: dict[str, Any], measurement: dict[str, Any]) -> dict[str, Any]:
+    """Proposes targets that the measurement supports, with alert thresholds and escalation policy."""
+    from perfproof_airflow.governance_steps import propose
+
+    cycle.announce(Announcement.PHASE_4_START)
+    return propose(cycle, validation=validation, measurement=measurement)
+
+
+@step
+def record_slo_updates(cycle: Any, proposal: dict[str, Any]) -> dict[str, Any]:
+    """Records the approved updates with their sign-offs; halts if an approval is missing or bound to something else."""
+    from perfproof_airflow.governance_steps import record_slo
+
+    return record_slo(cycle, proposal=proposal)
+
+
+@step
+def apply_instrumentation(cycle: Any, record: dict[str, Any], validation: dict[str, Any], measurement: dict[str, Any]) -> dict[str, Any]:
+    """Writes alert rules, dashboard and tracing threshold where monitoring reads them, and supersedes the log."""
+    from perfproof_airflow.governance_steps import write_instrumentation
+
+    return write_instrumentation(cycle, state="applied", validation=validation, measurement=measurement, record=record)
+
+
+@step
+def publish_report(cycle: Any, record: dict[str, Any], instrumentation: dict[str, Any]) -> dict[str, Any]:
+    """Compiles PERFORMANCE-REPORT.md and .html and the manifest; halts if evidence is missing."""
+    from perfproof_airflow.governance_steps import compile_report
+
+    cycle.announce(Announcement.PHASE_4_REPORT)
+    return compile_report(cycle, inputs=[record, instrumentation])
+
+
+@step
+def share_improvements(cycle: Any, report: dict[str, Any]) -> dict[str, Any]:
+    """Writes the improvement notes and delivers notes and report; each delivery is logged with recipient and digest."""
+    from perfproof_airflow.governance_steps import share
+
+    return share(cycle, report=report)
+
+
+@step(retries=0)
+def gate_4(cycle: Any, record: dict[str, Any], notes: dict[str, Any]) -> dict[str, Any]:
+    """Gate 4, Governance & Communication: at least 95 % of the 13 artifacts valid, approvals bound, notes shared."""
+    return judge(cycle, 4, inputs=[record, notes])
+
+
+@step
+def complete_report(cycle: Any) -> dict[str, Any]:
+    """Compiles the report anew with the result of gate 4: this is what the handoff is asked on."""
+    from perfproof_airflow.governance_steps import compile_report
+
+    return compile_report(cycle, inputs=[cycle.reference("gate-4-result.json")])
+
+
+@step
+def hand_off(cycle: Any) -> dict[str, Any]:
+    """Recomputes the handoff checklist, writes the backlog of the next cycle, closes the run."""
+    from perfproof_airflow.governance_steps import complete_handoff
+
+    return complete_handoff(cycle)
+
+
+@task_group(group_id="governance")
+def governance(third: Any) -> Any:
+    """Phase 4 of the protocol, from the SLO proposal to the handoff."""
+    proposal = propose_slo_updates(third["validation"], third["measurement"])
+    third["decided"] >> proposal
+    slo_approvals = ProtocolApproval(
+        task_id="await_slo_approvals",
+        step="slo_updates",
+        evidence=["evidence/slo-proposal.json"],
+        timeout=WAIT_SECONDS,
+        retries=3,
+        retry_delay=RETRY_DELAY,
+    )
+    record = record_slo_updates(proposal)
+    instrumentation = apply_instrumentation(record, third["validation"], third["measurement"])
+    report = publish_report(record, instrumentation)
+    notes = share_improvements(report)
+    gate = gate_4(record, notes)
+    decided = decision(4, retry_from="governance.propose_slo_updates")
+    handoff = ProtocolApproval(
+        task_id="await_handoff",
+        step="handoff",
+        evidence=["gate-4-result.json", "optimization-validation-report.json", "PERFORMANCE-REPORT.md"],
+        timeout=WAIT_SECONDS,
+        retries=3,
+        retry_delay=RETRY_DELAY,
+    )
+    done = hand_off()
+    proposal >> slo_approvals >> record
+    gate >> decided >> complete_report() >> handoff >> done
+    return done

@@ -1,0 +1,153 @@
+"""Phase 3: the plan, its approval and implementation, the measured comparison, judged by gate 3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk import task_group
+
+from perfproof.announcements import Announcement
+from perfproof_airflow.gate import decision, judge, rollback
+from perfproof_airflow.sensors.questions import ImplementationApproval, ProtocolApproval
+from perfproof_airflow.step import RETRY_DELAY, step
+
+WAIT_SECONDS = 31 * 24 * 3600.0
+
+
+@step(multiple_outputs=True)
+def define_plan(cycle: Any, baseline: dict[str, Any], diagnosed: dict[str, Any]) -> dict[str, Any]:
+    """Translates findings into prioritized tasks with owner, risk and expected gain; halts on unresolved dependencies."""
+    from perfproof.plan import define_optimization_plan, require_resolved
+    from perfproof_airflow.cycle import now
+
+    cycle.announce(Announcement.PHASE_3_START)
+    reference = cycle.publish(
+        "optimization-plan.json",
+        lambda: define_optimization_plan(
+            [o for o in cycle.protocol.optimizations if o.service in cycle.parameters.services],
+            considered=cycle.parameters.optimizations,
+            target_metric=cycle.parameters.target_metric,
+            baseline_ref=cycle.source(baseline["json"]),
+            hypotheses=cycle.document(diagnosed["hypotheses"]),
+            query_plans=cycle.document(diagnosed["plans"]),
+            profiles=cycle.profiles(),
+            evidence=[cycle.source(diagnosed["plans"]), cycle.source(diagnosed["report"])],
+            now=now(),
+        ),
+        inputs=[baseline["json"], diagnosed["plans"], diagnosed["report"], diagnosed["hypotheses"]],
+    )
+    plan = cycle.document(reference)
+    require_resolved(plan)
+    return {"plan": reference, "optimizations": [item["id"] for item in plan["tasks"]]}
+
+
+@step
+def rerun_load_tests(cycle: Any) -> dict[str, Any]:
+    """Sends the authorized peak to the candidate, before it is compared in blocks."""
+    from perfproof_airflow.load_steps import run_scenario
+
+    return run_scenario(cycle, "peak", side="candidate", name="evidence/load-peak-candidate.json")
+
+
+@step
+def measure_blocks(cycle: Any, rerun: dict[str, Any]) -> dict[str, Any]:
+    """Measures baseline and candidate in interleaved blocks; each block keeps its rows."""
+    from perfproof_airflow.load_steps import measure_candidate
+
+    cycle.announce(Announcement.PHASE_3_VALIDATION)
+    return measure_candidate(cycle, inputs=[rerun])
+
+
+@step
+def validate(cycle: Any, measurement: dict[str, Any], plan: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
+    """Judges the candidate against the concurrent baseline blocks and cites the baseline of phase 1."""
+    from perfproof.plots import blocks_plot
+    from perfproof.validation import target_values, validate_change
+    from perfproof_airflow.cycle import now
+
+    measured, plan_document = cycle.document(measurement), cycle.document(plan)
+    service = cycle.protocol.service(measured["service"])
+    report = cycle.publish(
+        "optimization-validation-report.json",
+        lambda: validate_change(
+            measurement=measured,
+            baseline_document=cycle.document(baseline["json"]),
+            baseline_ref=cycle.source(baseline["json"]),
+            plan_ref=cycle.source(plan),
+            measurement_ref=cycle.source(measurement),
+            service=service,
+            target_metric=cycle.parameters.target_metric,
+            optimization_ids=[item["id"] for item in plan_document["tasks"]],
+            thresholds=cycle.protocol.thresholds,
+            judge=cycle.protocol.judge,
+            now=now(),
+        ),
+        inputs=[measurement, plan, baseline["json"]],
+    )
+    spec = service.metric(cycle.parameters.target_metric)
+    cycle.publish(
+        "evidence/measured-blocks.svg",
+        lambda: blocks_plot(
+            metric=spec.name,
+            unit=spec.unit,
+            before=target_values(measured, spec.name, side="baseline"),
+            after=target_values(measured, spec.name, side="candidate"),
+        ),
+        inputs=[measurement],
+    )
+    return report
+
+
+@step
+def prepare_instrumentation(cycle: Any, validation: dict[str, Any], measurement: dict[str, Any]) -> dict[str, Any]:
+    """Prepares dashboards, alerts and tracing for the new expectation; phase 4 applies them after the SLO approval."""
+    from perfproof_airflow.governance_steps import write_instrumentation
+
+    return write_instrumentation(cycle, state="prepared", validation=validation, measurement=measurement)
+
+
+@step(retries=0)
+def gate_3(
+    cycle: Any, plan: dict[str, Any], validation: dict[str, Any], measurement: dict[str, Any], instrumentation: dict[str, Any]
+) -> dict[str, Any]:
+    """Gate 3, Optimization Validation: plan approved, improvement of at least 15 %, regression count 0."""
+    return judge(cycle, 3, inputs=[plan, validation, measurement, instrumentation])
+
+
+@task_group(group_id="optimization")
+def optimization(first: Any, second: Any) -> Any:
+    """Phase 3 of the protocol, from the plan to gate 3."""
+    defined = define_plan(first["baseline"], second["diagnosed"])
+    second["decided"] >> defined
+    plan_approval = ProtocolApproval(
+        task_id="await_plan_approval",
+        step="plan",
+        evidence=["optimization-plan.json"],
+        timeout=WAIT_SECONDS,
+        retries=3,
+        retry_delay=RETRY_DELAY,
+    )
+    implementation = ImplementationApproval.partial(
+        task_id="await_implementation",
+        evidence=["optimization-plan.json"],
+        timeout=WAIT_SECONDS,
+        retries=3,
+        retry_delay=RETRY_DELAY,
+        map_index_template="{{ task.optimization }}",
+    ).expand(optimization=defined["optimizations"])
+    rerun = rerun_load_tests()
+    measurement = measure_blocks(rerun)
+    validation = validate(measurement, defined["plan"], first["baseline"])
+    instrumentation = prepare_instrumentation(validation, measurement)
+    gate = gate_3(defined["plan"], validation, measurement, instrumentation)
+    decided = decision(3, retry_from="optimization.await_implementation")
+    rolled_back = rollback(retry_from="optimization.await_implementation")
+    defined >> plan_approval >> implementation >> rerun
+    gate >> decided >> rolled_back
+    return {
+        "plan": defined["plan"],
+        "validation": validation,
+        "measurement": measurement,
+        "decided": decided,
+        "rolled_back": rolled_back,
+    }

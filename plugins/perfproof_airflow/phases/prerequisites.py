@@ -1,0 +1,77 @@
+"""Prerequisites: the artifacts, the system state and the approvals that a cycle needs before it starts."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import task_group
+
+from perfproof_airflow.sensors.questions import ProtocolApproval
+from perfproof_airflow.step import RETRY_DELAY, step
+
+PREREQUISITE_STEPS = ["prioritization", "load_test_authorization", "profiling_clearance"]
+APPROVAL_TIMEOUT = timedelta(days=31)
+
+
+@step(opens_cycle=True, multiple_outputs=True)
+def open_cycle(cycle: Any) -> dict[str, list[str]]:
+    """Checks parameters and protocol file, opens the evidence log, and names what later tasks are mapped over."""
+    return {
+        "services": list(cycle.parameters.services),
+        "sources": [source.name for source in cycle.protocol.sources],
+        "scenarios": ["peak", "stress", "failure"],
+    }
+
+
+@step
+def verify_artifacts(cycle: Any) -> dict[str, Any]:
+    """Checks each supplied artifact: there, current and valid; those marked "if available" may be absent."""
+    from perfproof.prerequisites import check_required, examine_artifacts
+    from perfproof_airflow.cycle import now
+    from perfproof_airflow.hooks.workspace import found_artifacts
+
+    files = found_artifacts(cycle.protocol)
+    findings = examine_artifacts(cycle.protocol, files, now=now())
+    check_required(findings)
+    for finding in findings:
+        data = files[finding["name"]].data
+        if finding["status"] == "ok" and data is not None:
+            cycle.store.put_object(data)
+    return cycle.publish("evidence/prerequisite-artifacts.json", lambda: {"artifacts": findings})
+
+
+@step
+def verify_system_state(cycle: Any, artifacts: dict[str, Any]) -> dict[str, Any]:
+    """Checks telemetry access, write permissions, the approval key, and that the test environment mirrors production."""
+    from perfproof.prerequisites import check_system_state, prerequisites_document
+    from perfproof_airflow.cycle import now
+    from perfproof_airflow.hooks.system_state import examine_system_state
+
+    state = examine_system_state(cycle.protocol, services=cycle.parameters.services, now=now())
+    check_system_state(state)
+    findings = cycle.document(artifacts)["artifacts"]
+    return cycle.publish(
+        "prerequisites.json",
+        lambda: prerequisites_document(findings, state=state, protocol_sha256=cycle.protocol.digest, now=now()),
+        inputs=[artifacts],
+    )
+
+
+@task_group(group_id="prerequisites")
+def prerequisites() -> Any:
+    """Verifies artifacts and system state, then waits for the three approvals of the specification."""
+    opened = open_cycle()
+    artifacts = verify_artifacts()
+    state = verify_system_state(artifacts)
+    approvals = ProtocolApproval.partial(
+        task_id="await_prerequisite_approvals",
+        evidence=["prerequisites.json"],
+        timeout=APPROVAL_TIMEOUT.total_seconds(),
+        retries=3,
+        retry_delay=RETRY_DELAY,
+        map_index_template="{{ task.step }}",
+    ).expand(step=PREREQUISITE_STEPS)
+    opened >> artifacts
+    state >> approvals
+    return opened
