@@ -73,9 +73,9 @@ PARAMS = {
     tags=["perfproof", "protocol-18"],
 )
 def performance_optimization() -> None:
-    opened = prerequisites()
-    first = intake_and_baseline(opened)
-    second = diagnostics(opened, first)
+    before = prerequisites()
+    first = intake_and_baseline(before)
+    second = diagnostics(before, first)
     third = optimization(first, second)
     done = governance(third)
     [done, third["rolled_back"]] >> completion()

@@ -23,7 +23,9 @@ INDEX = "orders_customer_id"
 TABLES: tuple[LiteralString, ...] = (
     "create table customers (id int primary key, name text not null)",
     "create table products (id int primary key, sku text not null, name text not null, category text not null, price numeric(8,2) not null)",
-    "create table orders (id int, customer_id int not null, placed_at timestamptz not null, status text not null, total numeric(10,2) not null)",
+    "create table stock (product_id int, warehouse int, quantity int not null, primary key (product_id, warehouse))",
+    "create table orders (id int, customer_id int not null, placed_at timestamptz not null, status text not null,"
+    " total numeric(10,2) not null, address text not null)",
     "create table order_items (id int, order_id int not null, product_id int not null, quantity int not null, unit_price numeric(8,2) not null)",
 )
 KEYS: tuple[LiteralString, ...] = (
@@ -38,9 +40,13 @@ PRODUCTS = """
 insert into products select i, chr(65 + i %% 26) || chr(65 + i / 26 %% 26) || '-' || lpad(i::text, 5, '0'), 'Product ' || i,
   (%(categories)s::text[])[1 + i %% 10], round((1 + random() * 99)::numeric, 2) from generate_series(1, %(products)s) i
 """
+STOCK = """
+insert into stock select p, w, floor(random() * 50)::int from generate_series(1, %(products)s) p, generate_series(1, 3) w
+"""
 ORDERS = """
 insert into orders select i, 1 + floor(random() * %(customers)s)::int, timestamptz '2024-01-01Z' + i * interval '5 minutes',
-  (array['paid', 'packed', 'sent', 'returned'])[1 + floor(random() * 4)::int], round((5 + random() * 400)::numeric, 2)
+  (array['paid', 'packed', 'sent', 'returned'])[1 + floor(random() * 4)::int], round((5 + random() * 400)::numeric, 2),
+  'Customer, ' || i %% 97 || ' Long Lane, back door on the left, Example Town, ' || lpad((i * 7 %% 99999)::text, 5, '0')
 from generate_series(1, %(orders)s) i
 """
 ITEMS = """
@@ -182,7 +188,7 @@ def _fill(settings: DemoSettings, connection: psycopg.Connection[tuple[Any, ...]
     for table in TABLES:
         connection.execute(table)
     connection.execute(SEED)
-    for statement in (CUSTOMERS, PRODUCTS, ORDERS, ITEMS):
+    for statement in (CUSTOMERS, PRODUCTS, STOCK, ORDERS, ITEMS):
         connection.execute(statement, parameters)
     for key in KEYS:
         connection.execute(key)

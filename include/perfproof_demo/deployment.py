@@ -124,10 +124,10 @@ def _put(
     _start(settings, side, build=build, optimizations=optimizations)
     deployment = Deployment(
         change=f"CHG-{number}",
-        side=side,
+        side=str(side),
         build=build,
         content=content,
-        optimizations=optimizations,
+        optimizations=tuple(str(name) for name in optimizations),
         deployed_at=stamp(datetime.now(UTC)),
     )
     settings.change_directory.mkdir(parents=True, exist_ok=True)

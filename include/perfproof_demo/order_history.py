@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -14,15 +13,21 @@ import psycopg
 
 WARM_UP_CUSTOMERS = 250
 
-ORDERS_OF_CUSTOMER = "select id, customer_id, placed_at, status, total from orders where customer_id = %s order by placed_at desc, id"
+ORDERS_OF_CUSTOMER = (
+    "select id, customer_id, placed_at, status, total, address from orders where customer_id = %s order by placed_at desc, id"
+)
+SUMMARY_OF_CUSTOMER = "select count(*), coalesce(sum(total), 0) from orders where customer_id = %s"
 ITEMS_OF_ORDER = "select id, product_id, quantity, unit_price from order_items where order_id = %s order by id"
 PRODUCT = "select id, sku, name, category, price from products where id = %s"
+STOCK_OF_PRODUCT = "select sum(quantity)::int from stock where product_id = %s"
 ITEMS_OF_ORDERS = (
-    "select i.order_id, i.quantity, i.unit_price, p.id, p.sku, p.name, p.category, p.price"
-    " from order_items i join products p on p.id = i.product_id where i.order_id = any(%s) order by i.order_id, i.id"
+    "select i.order_id, i.quantity, i.unit_price, s.quantity, p.id, p.sku, p.name, p.category, p.price"
+    " from order_items i join products p on p.id = i.product_id"
+    " join (select product_id, sum(quantity)::int as quantity from stock group by product_id) s on s.product_id = p.id"
+    " where i.order_id = any(%s) order by i.order_id, i.id"
 )
 ORDERS_OF_CUSTOMERS = (
-    "select id, customer_id, placed_at, status, total from orders where customer_id between %s and %s"
+    "select id, customer_id, placed_at, status, total, address from orders where customer_id between %s and %s"
     " order by customer_id, placed_at desc, id"
 )
 
@@ -40,11 +45,12 @@ class Product:
 
 @dataclass(slots=True)
 class Item:
-    """A row of order_items with its product."""
+    """A row of order_items with its product and what is left of it."""
 
     product: Product
     quantity: int
     unit_price: Decimal
+    in_stock: int
 
 
 @dataclass(slots=True)
@@ -56,7 +62,18 @@ class Order:
     placed_at: datetime
     status: str
     total: Decimal
+    address: str
     items: list[Item] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class History:
+    """The orders of a customer, newest first, and how many and how much they are."""
+
+    customer: int
+    count: int
+    spent: Decimal
+    orders: list[Order]
 
 
 @dataclass(slots=True)
@@ -86,49 +103,56 @@ class Session:
 
 
 class ReadHistory(Protocol):
-    """A way to read the orders of one customer, newest first."""
+    """A way to read the history of one customer."""
 
-    def __call__(self, session: Session, customer: int) -> list[Order]: ...
+    def __call__(self, session: Session, customer: int) -> History: ...
 
 
-def read_one_by_one(session: Session, customer: int) -> list[Order]:
-    """The orders of `customer`: a statement for the items of each order, and one for the product of each item."""
+def read_one_by_one(session: Session, customer: int) -> History:
+    """The history of `customer`: statements for the items of each order, and for the product and stock of each item."""
+    count, spent = session.rows(SUMMARY_OF_CUSTOMER, customer)[0]
     orders = [Order(*row) for row in session.rows(ORDERS_OF_CUSTOMER, customer)]
     for order in orders:
         for _, product, quantity, price in session.rows(ITEMS_OF_ORDER, order.id):
-            order.items.append(Item(Product(*session.rows(PRODUCT, product)[0]), quantity, price))
-    return orders
+            bought = Product(*session.rows(PRODUCT, product)[0])
+            (in_stock,) = session.rows(STOCK_OF_PRODUCT, product)[0]
+            order.items.append(Item(bought, quantity, price, in_stock))
+    return History(customer, count, spent, orders)
 
 
-def read_in_batch(session: Session, customer: int) -> list[Order]:
-    """The orders of `customer` in two statements."""
+def read_in_batch(session: Session, customer: int) -> History:
+    """The history of `customer` in two statements."""
     orders = [Order(*row) for row in session.rows(ORDERS_OF_CUSTOMER, customer)]
     _add_items(session, orders)
-    return orders
+    return _history(customer, orders)
 
 
-def render(customer: int, orders: Sequence[Order], work: Work) -> bytes:
+def render(history: History, work: Work) -> bytes:
     """The JSON body of an order history."""
     started = time.perf_counter()
     document = {
-        "customer": customer,
+        "customer": history.customer,
+        "order_count": history.count,
+        "spent": str(history.spent),
         "orders": [
             {
                 "id": order.id,
                 "placed_at": order.placed_at.isoformat(),
                 "status": order.status,
                 "total": str(order.total),
+                "address": order.address,
                 "items": [
                     {
                         "sku": item.product.sku,
                         "name": item.product.name,
                         "quantity": item.quantity,
                         "unit_price": str(item.unit_price),
+                        "in_stock": item.in_stock,
                     }
                     for item in order.items
                 ],
             }
-            for order in orders
+            for order in history.orders
         ],
     }
     body = json.dumps(document, separators=(",", ":")).encode()
@@ -140,16 +164,16 @@ def render(customer: int, orders: Sequence[Order], work: Work) -> bytes:
 class HistoryCache:
     """Histories by customer, their rows and their bodies. Nothing is ever evicted: it grows with the customers."""
 
-    histories: dict[int, tuple[list[Order], bytes]] = field(default_factory=dict)
+    kept: dict[int, tuple[History, bytes]] = field(default_factory=dict)
 
     def body(self, customer: int) -> bytes | None:
         """The body of a customer whose history is kept."""
-        kept = self.histories.get(customer)
-        return kept[1] if kept is not None else None
+        known = self.kept.get(customer)
+        return known[1] if known is not None else None
 
-    def keep(self, customer: int, orders: list[Order], body: bytes) -> None:
-        """Keeps the history of `customer`."""
-        self.histories[customer] = (orders, body)
+    def keep(self, history: History, body: bytes) -> None:
+        """Keeps the history of a customer."""
+        self.kept[history.customer] = (history, body)
 
     def warm_up(self, session: Session) -> None:
         """Reads the history of every customer, so that no request after a deployment has to."""
@@ -160,11 +184,16 @@ class HistoryCache:
             _add_items(session, orders)
             for order in orders:
                 by_customer.setdefault(order.customer, []).append(order)
-            for customer, history in by_customer.items():
-                self.keep(customer, history, render(customer, history, session.work))
+            for customer, theirs in by_customer.items():
+                history = _history(customer, theirs)
+                self.keep(history, render(history, session.work))
+
+
+def _history(customer: int, orders: list[Order]) -> History:
+    return History(customer, len(orders), sum((order.total for order in orders), Decimal(0)), orders)
 
 
 def _add_items(session: Session, orders: list[Order]) -> None:
     by_id = {order.id: order for order in orders}
-    for order_id, quantity, unit_price, *product in session.rows(ITEMS_OF_ORDERS, list(by_id)):
-        by_id[order_id].items.append(Item(Product(*product), quantity, unit_price))
+    for order_id, quantity, unit_price, in_stock, *product in session.rows(ITEMS_OF_ORDERS, list(by_id)):
+        by_id[order_id].items.append(Item(Product(*product), quantity, unit_price, in_stock))

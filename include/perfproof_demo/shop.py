@@ -87,9 +87,9 @@ def create_app(shop: Shop) -> FastAPI:
         if body is None:
             with shop.pool.connection() as connection:
                 history = read(Session(connection, work), customer)
-            body = order_history.render(customer, history, work)
+            body = order_history.render(history, work)
             if shop.cache is not None:
-                shop.cache.keep(customer, history, body)
+                shop.cache.keep(history, body)
         return Response(body, media_type="application/json")
 
     @app.get("/products/{product}/quote")

@@ -75,7 +75,11 @@ def read_key(*, login: str | None, password: str | None) -> SigningKey:
     """The key in the Connection `perfproof_approvals`. Raises ApprovalError, without the secret, if it is not one."""
     if not login or not password or not re.fullmatch(r"[0-9a-f]{64}", password):
         raise ApprovalError(
-            423, where=f"Connection {KEY_CONNECTION}", what="no key for signing acts", expected="login and 64 hexadecimal digits", fix=KEY_FIX
+            423,
+            where=f"Connection {KEY_CONNECTION}",
+            what="no key for signing acts",
+            expected="login and 64 hexadecimal digits",
+            fix=KEY_FIX,
         )
     return SigningKey(id=login, secret=bytes.fromhex(password))
 
@@ -107,7 +111,9 @@ def read_act(stored: object, *, key: SigningKey, where: str) -> Act:
     except (rfc8785.CanonicalizationError, UnicodeError):
         expected = ""
     if not hmac.compare_digest(expected.encode(), stored[SIGNATURE].encode("utf-8", "replace")):
-        raise ApprovalError(402, where=where, what="the signature is not of this Airflow", fix="mark the task or answer its form in Airflow")
+        raise ApprovalError(
+            402, where=where, what="the signature is not of this Airflow", fix="mark the task or answer its form in Airflow"
+        )
     act = build(Act, document, where=where, error=ApprovalError)
     if act.version != ACT_VERSION or act.key_id != key.id:
         raise ApprovalError(402, where=where, what="signed in another form or with another key", got=act.key_id, fix="answer again")

@@ -74,7 +74,7 @@ def read_standing(entries: Iterable[LogEntry], question: Question, *, this_round
             attempts = max(attempts, body["attempt"])
             if is_about(body, question, this_round=True):
                 request = read_request(body["request"], where=body["request_id"])
-                open_requests |= {role: request for role in request.roles}
+                open_requests |= dict.fromkeys(request.roles, request)
         elif entry.type == GRANTED and is_about(body, question, this_round=this_round or body["decision"] in DECISIVE):
             granted[body["role"]] = body
         elif entry.type == REJECTED and is_about(body, question, this_round=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 
 from perfproof.errors import Tampered
 from perfproof.evidence.backend import Backend, Missing
@@ -27,14 +27,8 @@ def tampered(where: str, what: str) -> Finding:
 
 def is_closed(entries: Sequence[Entry]) -> bool:
     """Whether the run was closed and nothing but news of it followed."""
-    types = [entry.type for entry in entries]
-    if EntryType.RUN_CLOSED not in types:
-        return False
-    return all(type_ in _AFTERWARDS for type_ in types[types.index(EntryType.RUN_CLOSED, _last_act(types)) :])
-
-
-def _last_act(types: Sequence[EntryType]) -> int:
-    return max((seq for seq, type_ in enumerate(types) if type_ not in _AFTERWARDS), default=0)
+    acts = [seq for seq, entry in enumerate(entries) if entry.type not in _AFTERWARDS]
+    return any(entry.type is EntryType.RUN_CLOSED for entry in entries[max(acts, default=-1) + 1 :])
 
 
 def inspect_log(backend: Backend, run: str, names: Sequence[str]) -> tuple[list[Entry], list[Finding]]:
@@ -114,7 +108,6 @@ def inspect_views(backend: Backend, run: str, names: Sequence[str], entries: Seq
             yield Finding(where=name, what="an older version than the live one; rebuild the views", outcome=lag)
         else:
             yield tampered(name, f"not the bytes that log/{entry.seq:08d}.json commits")
-    yield from _inspect_log_views(backend, run, names, entries)
     for name in names:
         if name in live or name in (LOG_VIEW, CHECKSUMS) or _LOG_FILE.fullmatch(name) or name.startswith("objects/sha256/"):
             continue
@@ -124,7 +117,7 @@ def inspect_views(backend: Backend, run: str, names: Sequence[str], entries: Seq
             yield Finding(where=name, what="not part of the evidence", outcome=Outcome.VERIFIED)
 
 
-def _inspect_log_views(backend: Backend, run: str, names: Sequence[str], entries: Sequence[Entry]) -> Iterator[Finding]:
+def inspect_log_views(backend: Backend, run: str, names: Sequence[str], entries: Sequence[Entry]) -> Iterator[Finding]:
     """The log as one file must be how the log began; SHA256SUMS must be what some beginning of it says."""
     known = None
     if LOG_VIEW in names:
@@ -140,7 +133,8 @@ def _inspect_log_views(backend: Backend, run: str, names: Sequence[str], entries
         data = yield from _read(backend, f"{run}/{CHECKSUMS}", CHECKSUMS)
         if data is None or data == checksums(entries):
             return
-        if not any(data == checksums(entries[:size]) for size in range(len(entries) - 1, -1, -1)):
+        size = data.count(b"  log/")
+        if size > len(entries) or data != checksums(entries[:size]):
             yield tampered(CHECKSUMS, "not what the log says")
             return
     yield Finding(where=CHECKSUMS, what="missing or behind the log; rebuild the views", outcome=Outcome.UNFINISHED)
@@ -151,8 +145,14 @@ def _first_difference(one: bytes, other: bytes) -> int:
     return next((number for number, (a, b) in enumerate(pairs, 1) if a != b), min(one.count(b"\n"), other.count(b"\n")) + 1)
 
 
-def _read(backend: Backend, key: str, where: str) -> Iterator[Finding]:
-    ...
+def _read(backend: Backend, key: str, where: str) -> Generator[Finding, None, bytes | None]:
+    try:
+        return backend.read(key)
+    except Missing:
+        yield tampered(where, "disappeared while it was verified")
+    except Tampered as error:
+        yield tampered(where, error.what)
+    return None
 
 
 def _digests(value: object) -> set[str]:

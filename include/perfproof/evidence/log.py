@@ -145,7 +145,7 @@ def misplaced(entry: Entry, *, run: str, seq: int, prev: str | None) -> str | No
     if seq == 0 and entry.body.get("genesis") != entry.prev:
         return "the first entry does not hang on its genesis"
     if prev is not None and entry.prev != prev:
-        return "the entry does not hang on the one before"
+        return f"the entry does not hang on number {seq - 1}: one of the two was changed"
     return None
 
 

@@ -17,7 +17,7 @@ from perfproof.gates.evaluation import Figure, Words, count, evaluate
 from perfproof.gates.figures import as_float, at, differs, digest_of, found, mappings, number, plain, rounded, share, text_at, unlike
 from perfproof.gates.result import GateResult
 from perfproof.gates.text import percent
-from perfproof.schemas import problems
+from perfproof.schemas import document_problems, markdown_problems
 from perfproof.schemas.tables import read_baseline_csv
 
 SHA256 = re.compile(r"^[0-9a-f]{64}$")
@@ -131,7 +131,7 @@ def cell_score(cell: Cell, *, rules: Baseline) -> Decimal:
 
 def intake_gaps(intake: Mapping[str, Any], *, services: Sequence[Service]) -> list[str]:
     """What the intake report lacks: fields, critical sources, or a metric of a service."""
-    gaps = [f"intake report: {problem}" for problem in problems(Artifact.INTAKE_REPORT, intake)]
+    gaps = [f"intake report: {problem}" for problem in document_problems(Artifact.INTAKE_REPORT, intake)]
     for source in mappings(intake, "sources"):
         if source.get("critical") is not False and source.get("status") != "ok":
             gaps.append(f"critical source {source.get('name')} is {source.get('status')}: {source.get('reason')}")
@@ -142,7 +142,7 @@ def intake_gaps(intake: Mapping[str, Any], *, services: Sequence[Service]) -> li
 
 def hypothesis_gaps(hypotheses: Mapping[str, Any] | None, log: str) -> tuple[list[str], int]:
     """What the hypotheses lack, and how many are documented: complete, and named in the log."""
-    gaps = [f"{Artifact.HYPOTHESIS_LOG}: {p}" for p in problems(Artifact.HYPOTHESIS_LOG, log)]
+    gaps = [f"{Artifact.HYPOTHESIS_LOG}: {p}" for p in markdown_problems(Artifact.HYPOTHESIS_LOG, log)]
     documented = 0
     if hypotheses is None:
         return [*gaps, "evidence/hypotheses.json is missing"], 0

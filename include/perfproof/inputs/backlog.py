@@ -35,9 +35,18 @@ ITEM_KEYS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def backlog_item(*, number: int, kind: ItemKind, service: str, title: str, metric: str | None, reason: str) -> dict[str, Any]:
+def backlog_item(
+    *, number: int, kind: ItemKind, service: str, title: str, metric: str | None, reason: str
+) -> dict[str, Any]:
     """One item, with the id `BKL-001` for number 1."""
-    return {"id": f"BKL-{number:03d}", "kind": kind.value, "service": service, "title": title, "metric": metric, "reason": reason}
+    return {
+        "id": f"BKL-{number:03d}",
+        "kind": kind.value,
+        "service": service,
+        "title": title,
+        "metric": metric,
+        "reason": reason,
+    }
 
 
 def backlog_document(*, run: str, protocol: str, items: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
@@ -53,7 +62,13 @@ def backlog_document(*, run: str, protocol: str, items: Sequence[Mapping[str, An
 
 def validate_backlog(data: bytes, *, where: str) -> Supplied:
     """The `backlog` items, dated by `created_at`. Raises ArtifactError for another version, a wrong item or an id twice."""
-    keys: dict[str, type | tuple[type, ...]] = {"schema_version": int, "created_at": str, "run": str, "protocol": str, "items": list}
+    keys: dict[str, type | tuple[type, ...]] = {
+        "schema_version": int,
+        "created_at": str,
+        "run": str,
+        "protocol": str,
+        "items": list,
+    }
     document = require(read_json(data, where=where), keys, where=where, number=280)
     if document["schema_version"] != SCHEMA_VERSION:
         raise refusal(
@@ -61,15 +76,21 @@ def validate_backlog(data: bytes, *, where: str) -> Supplied:
             got=document["schema_version"], expected=SCHEMA_VERSION,
         )  # fmt: skip
     if len(document["items"]) > MAX_ITEMS:
-        raise refusal(282, f"{where}.items", "too many", "close what is done", got=len(document["items"]), expected=MAX_ITEMS)
+        raise refusal(
+            282, f"{where}.items", "too many", "close what is done", got=len(document["items"]), expected=MAX_ITEMS
+        )
     kinds = [kind.value for kind in ItemKind]
     ids: set[str] = set()
     for index, item in enumerate(document["items"]):
         place = f"{where}.items[{index}]"
         require(item, ITEM_KEYS, where=place, number=280)
         if item["kind"] not in kinds:
-            raise refusal(283, f"{place}.kind", "unknown kind", "use one of these", got=item["kind"], expected=" | ".join(kinds))
+            raise refusal(
+                283, f"{place}.kind", "unknown kind", "use one of these", got=item["kind"], expected=" | ".join(kinds)
+            )
         if item["id"] in ids or not item["id"]:
             raise refusal(284, f"{place}.id", "an id that is empty or comes twice", "give each its own", got=item["id"])
         ids.add(item["id"])
-    return Supplied({"backlog": tuple(document["items"])}, parse_stamp(document["created_at"], where=f"{where}.created_at"))
+    return Supplied(
+        {"backlog": tuple(document["items"])}, parse_stamp(document["created_at"], where=f"{where}.created_at")
+    )

@@ -51,7 +51,11 @@ def validate_monitoring_package(data: bytes, *, where: str) -> Supplied:
             dashboards.append({"name": board["title"], "file": name})
     if not alerts and not dashboards:
         raise refusal(
-            231, where, "no alert rule and no dashboard", "export them from monitoring", expected="rules/*.yaml or dashboards/*.json"
+            231,
+            where,
+            "no alert rule and no dashboard",
+            "export them from monitoring",
+            expected="rules/*.yaml or dashboards/*.json",
         )
     return Supplied({"alerts": tuple(alerts), "dashboards": tuple(dashboards)}, dated)
 
@@ -64,12 +68,21 @@ def read_members(data: bytes, *, where: str) -> dict[str, bytes]:
     what the directory of the archive declares is not believed.
     """
     if len(data) > MAX_ARCHIVE_BYTES:
-        raise refusal(232, where, "archive is too large", "leave out what is not needed", got=len(data), expected=MAX_ARCHIVE_BYTES)
+        raise refusal(
+            232,
+            where,
+            "archive is too large",
+            "leave out what is not needed",
+            got=len(data),
+            expected=MAX_ARCHIVE_BYTES,
+        )
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _unpacked(archive, where)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError, OverflowError) as error:
-        raise refusal(233, where, "not a readable zip archive", "pack it again", got=str(error) or type(error).__name__) from None
+        raise refusal(
+            233, where, "not a readable zip archive", "pack it again", got=str(error) or type(error).__name__
+        ) from None
 
 
 def _unpacked(archive: zipfile.ZipFile, where: str) -> dict[str, bytes]:
@@ -77,7 +90,9 @@ def _unpacked(archive: zipfile.ZipFile, where: str) -> dict[str, bytes]:
     if not any(not entry.is_dir() for entry in entries):
         raise refusal(234, where, "archive is empty", "pack the rules and dashboards")
     if len(entries) > MAX_ENTRIES:
-        raise refusal(232, where, "too many entries", "leave out what is not needed", got=len(entries), expected=MAX_ENTRIES)
+        raise refusal(
+            232, where, "too many entries", "leave out what is not needed", got=len(entries), expected=MAX_ENTRIES
+        )
     members: dict[str, bytes] = {}
     total = 0
     seen: set[str] = set()
@@ -91,7 +106,13 @@ def _unpacked(archive: zipfile.ZipFile, where: str) -> dict[str, bytes]:
         members[entry.filename] = _content(archive, entry, where)
         total += len(members[entry.filename])
         if total > MAX_TOTAL_BYTES:
-            raise refusal(236, where, "unpacks to too much", "leave out what is not needed", expected=f"at most {MAX_TOTAL_BYTES} bytes")
+            raise refusal(
+                236,
+                where,
+                "unpacks to too much",
+                "leave out what is not needed",
+                expected=f"at most {MAX_TOTAL_BYTES} bytes",
+            )
     return members
 
 
@@ -99,7 +120,13 @@ def _check_entry(entry: zipfile.ZipInfo, where: str) -> None:
     # `orig_filename` is what the archive says; zipfile itself cuts names at NUL and turns separators.
     name = entry.orig_filename
     parts = name.rstrip("/").split("/")
-    if name.startswith("/") or "\\" in name or "\0" in name or ":" in parts[0] or any(part in ("", ".", "..") for part in parts):
+    if (
+        name.startswith("/")
+        or "\\" in name
+        or "\0" in name
+        or ":" in parts[0]
+        or any(part in ("", ".", "..") for part in parts)
+    ):
         raise refusal(237, where, "an entry leaves the archive's directory", "pack relative paths without ..", got=name)
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -112,19 +139,38 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str) -> by
     with archive.open(entry) as stream:
         content = stream.read(MAX_ENTRY_BYTES + 1)
         if len(content) > MAX_ENTRY_BYTES:
-            raise refusal(236, where, "an entry unpacks to too much", "leave it out", got=entry.filename, expected=f"at most {MAX_ENTRY_BYTES}")
+            raise refusal(
+                236,
+                where,
+                "an entry unpacks to too much",
+                "leave it out",
+                got=entry.filename,
+                expected=f"at most {MAX_ENTRY_BYTES}",
+            )
         # Read to the end, so that the checksum of the entry is compared.
         stream.read(1)
     if len(content) > 4096 and len(content) > MAX_RATIO * max(1, entry.compress_size):
-        raise refusal(236, where, "an entry is packed suspiciously well", "pack it again", got=entry.filename, expected=f"{MAX_RATIO} to 1")
+        raise refusal(
+            236,
+            where,
+            "an entry is packed suspiciously well",
+            "pack it again",
+            got=entry.filename,
+            expected=f"{MAX_RATIO} to 1",
+        )
     return content
 
 
 def _listed_alerts(document: Any, place: str) -> list[dict[str, Any]]:
     if not isinstance(document, list):
-        raise refusal(240, place, "not a list of alerts", "write [{name, expression, severity, for}]", got=type(document).__name__)
+        raise refusal(
+            240, place, "not a list of alerts", "write [{name, expression, severity, for}]", got=type(document).__name__
+        )
     return [
-        _alert(require(item, {"name": str, "expression": str}, where=f"{place}[{index}]", number=240), ("name", "expression", "severity"))
+        _alert(
+            require(item, {"name": str, "expression": str}, where=f"{place}[{index}]", number=240),
+            ("name", "expression", "severity"),
+        )
         for index, item in enumerate(document)
     ]
 

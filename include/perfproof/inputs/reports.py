@@ -87,14 +87,23 @@ def _report(
     lines = decoded(data, where=where).split("\n")
     head, body = _front_matter(lines, where)
     if head["report"] != kind:
-        raise refusal(266, f"{where}.report", "another kind of report", "supply the right file", got=head["report"], expected=kind)
+        raise refusal(
+            266, f"{where}.report", "another kind of report", "supply the right file", got=head["report"], expected=kind
+        )
     generated = parse_stamp(head["generated_at"], where=f"{where}.generated_at")
     return generated, _table(lines, body, section, columns, where)
 
 
 def _front_matter(lines: list[str], where: str) -> tuple[dict[str, str], int]:
     if not lines or lines[0].strip() != "---":
-        raise refusal(267, f"{where} line 1", "no head", "start with --- and report, generated_at, service", got=lines[0], expected="---")
+        raise refusal(
+            267,
+            f"{where} line 1",
+            "no head",
+            "start with --- and report, generated_at, service",
+            got=lines[0],
+            expected="---",
+        )
     end = next((number for number, line in enumerate(lines[1:64], start=1) if line.strip() == "---"), None)
     if end is None:
         raise refusal(267, where, "the head does not end", "close it with ---")
@@ -108,7 +117,9 @@ def _front_matter(lines: list[str], where: str) -> tuple[dict[str, str], int]:
         head[key.strip()] = value.strip().strip("\"'")
     absent = [key for key in HEAD_KEYS if not head.get(key)]
     if absent:
-        raise refusal(268, where, "the head lacks a key", "add it", got=", ".join(absent), expected=", ".join(HEAD_KEYS))
+        raise refusal(
+            268, where, "the head lacks a key", "add it", got=", ".join(absent), expected=", ".join(HEAD_KEYS)
+        )
     return head, end + 1
 
 
@@ -117,7 +128,14 @@ def _table(
 ) -> list[tuple[str, dict[str, str]]]:
     heads = [number for number in range(body, len(lines)) if lines[number].strip() == f"## {section}"]
     if len(heads) != 1:
-        raise refusal(269, where, "needs this section once", f"add ## {section}", got=f"{len(heads)} times", expected=f"## {section}")
+        raise refusal(
+            269,
+            where,
+            "needs this section once",
+            f"add ## {section}",
+            got=f"{len(heads)} times",
+            expected=f"## {section}",
+        )
     number = heads[0] + 1
     while number < len(lines) and not lines[number].lstrip().startswith("|") and not lines[number].startswith("#"):
         number += 1
@@ -143,7 +161,9 @@ def _table(
 def _row(line: str, columns: tuple[str, ...], place: str) -> tuple[str, dict[str, str]]:
     cells = _cells(line)
     if len(cells) != len(columns):
-        raise refusal(271, place, "not as many cells as columns", "write | as \\|", got=len(cells), expected=len(columns))
+        raise refusal(
+            271, place, "not as many cells as columns", "write | as \\|", got=len(cells), expected=len(columns)
+        )
     if any(len(cell) > MAX_CELL for cell in cells):
         raise refusal(265, place, "a cell is too long", "shorten it", expected=f"at most {MAX_CELL} characters")
     return place, dict(zip(columns, cells, strict=True))

@@ -1,3 +1,24 @@
+"""Did a guard metric get worse by more than its margin?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import median
+
+from perfproof.config import Mode
+from perfproof.errors import ConfigError
+from perfproof.judging.block_values import measured, trouble_with
+from perfproof.judging.phrases import confidence_text, more_blocks, plain, too_few, worse_or_better
+from perfproof.judging.relative_change import Change, Span, relative_change, turned
+from perfproof.judging.verdicts import NO_NOISE, GuardLabel, GuardVerdict, Scale, blocks_at_least
+from perfproof.statistics.percent_change import exact, exact_median
+from perfproof.statistics.sample_size import more_blocks_to_decide
+from perfproof.statistics.trend import trend as trend_of
+from perfproof.telemetry import Direction, Unit
+
+
 def judge_guard(
     name: str,
     unit: Unit,

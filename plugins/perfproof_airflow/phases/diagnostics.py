@@ -111,8 +111,9 @@ def gate_2(cycle: Any, profiles: list[dict[str, Any]], diagnosed: dict[str, Any]
 
 
 @task_group(group_id="diagnostics")
-def diagnostics(opened: Any, first: Any) -> Any:
+def diagnostics(prerequisites: Any, first: Any) -> Any:
     """Phase 2 of the protocol, from profiling to gate 2."""
+    opened = prerequisites["opened"]
     profiles = profile_transactions.expand(service=opened["services"])
     first["decided"] >> profiles
     diagnosed = explain_queries(profiles, first["hypotheses"])

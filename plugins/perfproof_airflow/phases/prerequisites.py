@@ -74,4 +74,4 @@ def prerequisites() -> Any:
     ).expand(step=PREREQUISITE_STEPS)
     opened >> artifacts
     state >> approvals
-    return opened
+    return {"opened": opened, "approved": approvals}

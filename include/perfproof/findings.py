@@ -1,0 +1,135 @@
+"""What the diagnostics found, one shape for profiles and query plans, so that hypotheses and plan speak of the same things."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from perfproof.config import Cause
+from perfproof.query_plans import FindingKind
+
+HOT_PATH = "hot_path"
+EXCERPT = 120
+# What takes less of the time than this confirms nothing and carries no optimization.
+MINOR = 0.05
+# Frames that nearly every sample shares are the server's own and say nothing about the work.
+SHARED = 0.95
+# A wrong estimate is a lead, not yet a cause.
+CONFIRMING = frozenset({HOT_PATH, *(k.value for k in FindingKind if k is not FindingKind.BAD_ESTIMATE)})
+
+# How people describe what would confirm an optimization, by kind of finding.
+PHRASES: Mapping[str, tuple[str, ...]] = {
+    FindingKind.SEQUENTIAL_SCAN: ("whole table", "sequential scan", "seq scan", "full scan", "full table"),
+    FindingKind.REPEATED_STATEMENT: ("query per", "query for each", "statement per", "statement for each", "n+1"),
+    FindingKind.BAD_ESTIMATE: ("estimate",),
+    FindingKind.SORT_SPILL: ("sorts on disk", "sort on disk", "spill"),
+    FindingKind.HASH_SPILL: ("hashes on disk", "hash on disk", "spill"),
+    FindingKind.DATABASE_TIME: ("spent in the database", "time in the database", "database time"),
+}
+# Words of a description that say where to look, not what is there.
+EMPTY_WORDS = frozenset("profile profiles shows show among hot function functions flame graph code path paths most time with that".split())
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosticFinding:
+    """A finding about one service.
+
+    `share` (0 to 1) is what removing the cause altogether could save of `share_of`, None where that is not known.
+    `names` are the functions of a hot path. `source` is `profile` or `query_plans`. Texts are raw: escape where shown.
+    """
+
+    service: str
+    cause: Cause
+    kind: str
+    text: str
+    share: float | None
+    share_of: str
+    weight: float
+    names: tuple[str, ...]
+    source: str
+
+    @property
+    def confirming(self) -> bool:
+        """Whether the finding is large enough, and of a kind, to confirm a hypothesis of its cause."""
+        return self.kind in CONFIRMING and self.weight >= MINOR
+
+
+def findings_of(profiles: Iterable[Mapping[str, Any]], plans: Mapping[str, Any] | None) -> tuple[DiagnosticFinding, ...]:
+    """The findings in profile documents and in the query plan document, the weightiest of a service first.
+
+    An inconclusive profile has none.
+    """
+    found = [f for document in profiles if document["status"] == "ok" for f in _of_profile(document)]
+    for service in plans["services"] if plans else []:
+        found.extend(_of_service(service))
+    return tuple(sorted(found, key=lambda f: (f.service, -f.weight, f.kind, f.text)))
+
+
+def _of_profile(document: Mapping[str, Any]) -> Iterable[DiagnosticFinding]:
+    for path in document["hot_paths"]:
+        own = [(f["function"], f["total_percent"] / 100) for f in path["frames"] if f["total_percent"] < 100 * SHARED]
+        if not own:
+            continue
+        function, share = own[-1]
+        text = f"{function} carries {100 * share:.0f} percent of the CPU samples, called by {own[-2][0] if len(own) > 1 else 'the server'}"
+        # Removing all that the work's outermost function does is the most that any change below it can save.
+        names = tuple(name for name, _ in own)
+        yield DiagnosticFinding(
+            document["service"], Cause.CODE_HOT_PATH, HOT_PATH, text, own[0][1], "the CPU samples of all requests", share, names, "profile"
+        )
+
+
+def _of_service(service: Mapping[str, Any]) -> Iterable[DiagnosticFinding]:
+    database = next((f["share_percent"] / 100 for f in service["findings"] if f["kind"] == FindingKind.DATABASE_TIME), None)
+    for finding in service["findings"]:
+        share = finding["share_percent"] / 100
+        yield DiagnosticFinding(
+            service["service"],
+            Cause.DATABASE_CONTENTION,
+            finding["kind"],
+            finding["text"],
+            share,
+            "the time of all requests",
+            share,
+            (),
+            "query_plans",
+        )
+    for statement in service["statements"]:
+        weight = (statement["share_percent"] or 0.0) / 100
+        for finding in statement["findings"]:
+            text = f"{finding['text']} ({100 * weight:.0f} percent of the database's time): {_excerpt(statement['statement'])}"
+            share: float | None = weight * database if database else weight
+            # A repeated statement costs round trips and work in the service too; the database's part of it bounds nothing.
+            if finding["kind"] == FindingKind.REPEATED_STATEMENT:
+                share = None
+            share_of = "the time of all requests" if database else "the database's time"
+            yield DiagnosticFinding(
+                service["service"], Cause.DATABASE_CONTENTION, finding["kind"], text, share, share_of, weight, (), "query_plans"
+            )
+
+
+def _excerpt(statement: str) -> str:
+    line = " ".join(statement.split())
+    return line if len(line) <= EXCERPT else line[: EXCERPT - 1] + "…"
+
+
+def described_kinds(description: str) -> frozenset[str]:
+    """The kinds of database finding that `description` speaks of, by fixed phrases."""
+    text = " ".join(description.casefold().split())
+    return frozenset(kind for kind, phrases in PHRASES.items() if any(phrase in text for phrase in phrases))
+
+
+def names_in_common(description: str, names: Iterable[str]) -> bool:
+    """Whether a word of `description` and a part of one of `names` have the same first five letters, or are equal."""
+    wanted = {_stem(word) for word in _words(description) - EMPTY_WORDS}
+    return any(_stem(part) in wanted for name in names for part in _words(name))
+
+
+def _words(text: str) -> set[str]:
+    return {word.casefold() for word in re.findall(r"[^\W\d_]+", text) if len(word) >= 4}
+
+
+def _stem(word: str) -> str:
+    return word[:5]

@@ -1,0 +1,44 @@
+"""What Airflow's provider manager is told: the package's name and the options of its configuration section."""
+
+from __future__ import annotations
+
+from typing import Any
+
+VERSION = "0.1.0"
+
+
+def _option(description: str, *, default: str, example: str | None = None) -> dict[str, Any]:
+    return {"description": description, "version_added": VERSION, "type": "string", "example": example, "default": default}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The provider info of perfproof. `package-name` must equal the name of the distribution."""
+    return {
+        "package-name": "perfproof",
+        "name": "perfproof",
+        "description": "Protocol 18, Performance Optimization & Tuning: no performance change reaches production without proof.",
+        "config": {
+            "perfproof": {
+                "description": "Where perfproof finds its protocols and keeps its evidence.",
+                "options": {
+                    "workspace": _option(
+                        "Directory that the relative paths of protocol files start from. Empty: the current directory.",
+                        default="",
+                        example="/opt/airflow",
+                    ),
+                    "protocols_dir": _option("Directory of the protocol files, relative to the workspace.", default="include/protocols"),
+                    "evidence_uri": _option(
+                        "Where evidence is kept: a directory on a local disk, relative to the workspace.", default=".artifacts/performance"
+                    ),
+                    "api_connection": _option(
+                        "Connection to this Airflow's own REST API (host, login, password). With it a failed gate's retry clears "
+                        "the tasks itself; without it, it says what to clear.",
+                        default="perfproof_api",
+                    ),
+                    "notifiers": _option(
+                        "Callables that receive every announcement, separated by commas.", default="", example="my_package.chat:post"
+                    ),
+                },
+            }
+        },
+    }

@@ -1,0 +1,201 @@
+"""Waits for people's decisions, and turns their acts into records. The only thing that a protected step may rely on.
+
+Every time it runs, first try, retry, cleared or resumed, the sensor does the same: it reads the evidence log, examines the
+acts on requests that are answered, asks whom it still has to ask, and defers. So a killed worker or triggerer loses nothing.
+
+It is an operator and not an Airflow sensor on purpose: `soft_fail`, `never_fail` and `timeout` would turn an unanswered request
+into a skip. The human-in-the-loop task that people see is another one, in the run of `performance_approvals`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from perfproof.approvals.request import Question, Request, open_request
+from perfproof.approvals.rules import Granted, Refused, Rejected, examine
+from perfproof.approvals.standing import Standing, read_standing, requested_body
+from perfproof.errors import ApprovalError, PerfproofError
+from perfproof.evidence import EntryType, EvidenceStore
+from perfproof_airflow.api.signing_key import worker_key
+from perfproof_airflow.sensors.approval_log import ApprovalLog
+from perfproof_airflow.sensors.approval_runs import open_run, read_act_of, read_states
+from perfproof_airflow.triggers.approval import ApprovalTrigger, is_answered
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+# The first poll comes this long after the sensor defers; see ApprovalTrigger.
+SETTLE_SECONDS = 5.0
+MAX_ATTEMPTS = 25
+RETRIES = 2
+RETRY_DELAY = timedelta(seconds=5)
+
+
+class ApprovalSensor(BaseOperator):
+    """Asks a step's question and succeeds when everybody who must answer has decided.
+
+    Subclasses say what is asked (`build_question`) and where the evidence is (`open_store`).
+
+    :param step: the protocol's name of the step, as in the protocol file's `approvals.steps`.
+    :param evidence: references `{name, sha256, uri}` that the decision is bound to; XCom arguments of earlier tasks.
+    :param expires_after_days: how long a request can be answered.
+    :param poll_seconds: time between polls while it waits.
+    :param fresh_each_round: ask again after a clear even if nothing changed (implementation, rollback, gate decisions).
+
+    Returns `{"decision", "records"}`: the decision (approve, retry, waiver, halt), and references to the records.
+    """
+
+    template_fields: Sequence[str] = ("step", "evidence")
+    ui_color = "#e6f1f2"
+
+    def __init__(
+        self,
+        *,
+        step: str,
+        evidence: Any = (),
+        expires_after_days: float = 7.0,
+        poll_seconds: float = 2.0,
+        fresh_each_round: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("retries", RETRIES)
+        kwargs.setdefault("retry_delay", RETRY_DELAY)
+        super().__init__(**kwargs)
+        self.step = step
+        self.evidence = evidence
+        self.expires_after_days = expires_after_days
+        self.poll_seconds = poll_seconds
+        self.fresh_each_round = fresh_each_round
+
+    def build_question(self, context: Context) -> Question:
+        """What is asked, of whom, about which evidence. Called on every run of the task: it must not depend on the time."""
+        raise NotImplementedError
+
+    def open_store(self, context: Context) -> EvidenceStore:
+        """The evidence of the protocol run."""
+        raise NotImplementedError
+
+    def on_asked(self, context: Context, request: Request) -> None:
+        """A request was opened and people can answer."""
+
+    def on_refused(self, context: Context, request: Request, role: str, refused: Refused) -> None:
+        """An act decided nothing; `role` is asked again."""
+
+    def on_failed(self, context: Context, error: PerfproofError, record: Mapping[str, Any] | None) -> None:
+        """The task is about to fail: somebody rejected (`record`), nobody answered in time, or nobody can be asked."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Decided already: the records. Else examines what was answered, asks, and defers."""
+        try:
+            return self._proceed(context)
+        except PerfproofError as error:
+            self._fail(context, error, None)
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """The same as `execute`: the event only wakes it up."""
+        return self.execute(context)
+
+    def _proceed(self, context: Context) -> dict[str, Any]:
+        question = self.build_question(context)
+        ledger = ApprovalLog.of(context, self.open_store(context), question)
+        standing = self._standing(ledger, question)
+        if standing.waiting and not standing.decided and not standing.rejected:
+            self._take_answers(context, ledger, question, standing)
+            standing = self._standing(ledger, question)
+        if standing.rejected:
+            record = standing.rejected
+            ledger.keep(record)
+            who = f"{record['person']['name']} ({record['role_label']})"
+            reason = ApprovalError(
+                415, where=question.step, what=f"rejected by {who}", got=record["comment"] or None, fix="settle it, then clear this task"
+            )
+            self._fail(context, reason, record)
+        if standing.decided:
+            records = [ledger.keep(record) for record in standing.granted.values()]
+            return {"decision": str(standing.decision), "records": records}
+        self._ask(context, ledger, question, standing)
+        self._wait(self._standing(ledger, question).waiting, now=ledger.now())
+
+    def _standing(self, ledger: ApprovalLog, question: Question) -> Standing:
+        return read_standing(ledger.entries(), question, this_round=self.fresh_each_round)
+
+    def _take_answers(self, context: Context, ledger: ApprovalLog, question: Question, standing: Standing) -> None:
+        states = read_states({request.request_id for request in standing.waiting.values()})
+        records = list(standing.granted.values())
+        for role, request in standing.waiting.items():
+            map_index = request.map_index_of(role)
+            if request.request_id not in states:
+                self._reopen(ledger, request)
+            elif is_answered(states[request.request_id], map_index):
+                self._take_answer(context, ledger, question, records, request=request, role=role)
+            elif ledger.now() > request.expires_at:
+                ledger.expired(request, role)
+                raise ApprovalError(
+                    412, where=question.step, what=f"nobody answered as {role} before the request expired",
+                    got=request.request_id, fix="clear this task: it asks again",
+                )  # fmt: skip
+
+    def _take_answer(
+        self, context: Context, ledger: ApprovalLog, question: Question, records: list[Mapping[str, Any]], *, request: Request, role: str
+    ) -> None:
+        stored = read_act_of(request, role=role)
+        outcome = examine(request, role=role, stored_act=stored, key=worker_key(), question=question, records=records, now=ledger.now())
+        if isinstance(outcome, Granted | Rejected):
+            kind = EntryType.APPROVAL_GRANTED if isinstance(outcome, Granted) else EntryType.APPROVAL_REJECTED
+            ledger.decided(kind, outcome.record)
+            records.append(outcome.record)
+            self.log.info("%s: %s by %s", request.request_id, outcome.record["decision"], outcome.record["person"]["id"])
+        else:
+            self.log.warning("%s refused for %s: %s %s", request.request_id, role, outcome.code, outcome.reason)
+            if ledger.refused(request, role, outcome, stored):
+                self.on_refused(context, request, role, outcome)
+
+    def _ask(self, context: Context, ledger: ApprovalLog, question: Question, standing: Standing) -> None:
+        roles = tuple(role for role in standing.missing if role not in standing.waiting)
+        attempt = standing.attempts
+        while roles:
+            attempt += 1
+            if attempt > MAX_ATTEMPTS:
+                raise ApprovalError(
+                    413, where=question.step, what=f"asked {MAX_ATTEMPTS} times without a decision",
+                    fix="see the refusals in the execution log, then clear this task",
+                )  # fmt: skip
+            size, head = ledger.head()
+            request = open_request(
+                question, attempt=attempt, roles=roles, log_size=size, log_head=head, now=ledger.now(),
+                expires_after_days=self.expires_after_days,
+            )  # fmt: skip
+            # Logged first: a task that dies in between finds the request and opens its run.
+            ledger.requested(request, requested_body(request))
+            if self._reopen(ledger, request):
+                self.on_asked(context, request)
+                return
+
+    def _reopen(self, ledger: ApprovalLog, request: Request) -> bool:
+        """Opens the run of `request` if there is none; False if somebody else made another one under its id."""
+        if open_run(request):
+            return True
+        for role in request.roles:
+            ledger.void(request, role, "a run of this id exists with another configuration")
+        return False
+
+    def _wait(self, waiting: Mapping[str, Request], *, now: datetime) -> NoReturn:
+        self.defer(
+            trigger=ApprovalTrigger(
+                tasks=[(request.request_id, request.map_index_of(role)) for role, request in waiting.items()],
+                not_before=now.timestamp() + SETTLE_SECONDS,
+                expires_at=min(request.expires_at for request in waiting.values()).timestamp() + 1,
+                poll_seconds=self.poll_seconds,
+            ),
+            method_name="execute_complete",
+        )
+        raise AssertionError("defer raises")
+
+    def _fail(self, context: Context, error: PerfproofError, record: Mapping[str, Any] | None) -> NoReturn:
+        self.on_failed(context, error, record)
+        raise AirflowFailException(str(error)) from None

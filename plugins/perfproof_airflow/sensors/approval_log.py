@@ -1,0 +1,106 @@
+"""The approval entries of a run's log, each committed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from perfproof.approvals.record import refusal_body
+from perfproof.approvals.request import Question, Request
+from perfproof.approvals.rules import Refused
+from perfproof.evidence import Actor, Attempt, Entry, EntryType, EvidenceStore, Reference, idempotency
+from perfproof.telemetry import document_bytes
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalLog:
+    """What one task writes about its question. The keys hold the request id, so a retry finds what an earlier try wrote."""
+
+    store: EvidenceStore
+    question: Question
+    actor: Actor
+    attempt: Attempt
+
+    @classmethod
+    def of(cls, context: Context, store: EvidenceStore, question: Question) -> ApprovalLog:
+        """The log as the running task writes it."""
+        ti = context["ti"]
+        attempt = Attempt(
+            dag_id=ti.dag_id,
+            task_id=ti.task_id,
+            map_index=-1 if ti.map_index is None else ti.map_index,
+            try_number=ti.try_number,
+            ti_id=str(ti.id),
+        )
+        return cls(store=store, question=question, actor=Actor(kind="task", id=ti.task_id, auth="A1"), attempt=attempt)
+
+    @staticmethod
+    def now() -> datetime:
+        """The clock of the task."""
+        return datetime.now(UTC)
+
+    def entries(self) -> list[Entry]:
+        """The run's log."""
+        return self.store.entries()
+
+    def head(self) -> tuple[int, str]:
+        """Number of entries and digest of the last one."""
+        return self.store.head()
+
+    def requested(self, request: Request, body: Mapping[str, Any]) -> None:
+        """The request is about to be opened."""
+        self._append(EntryType.APPROVAL_REQUESTED, body, request.request_id)
+
+    def decided(self, kind: EntryType, record: Mapping[str, Any]) -> None:
+        """Somebody decided. One decision per request and role: the first one stands."""
+        person = Actor(kind="person", id=record["person"]["id"], auth=record["assurance"])
+        idem = self._idem("decided", record["request_id"], record["role"])
+        self.store.append(type=kind, body=record, idem=idem, time=self.now(), actor=person, attempt=self.attempt)
+
+    def refused(self, request: Request, role: str, refused: Refused, stored_act: object) -> bool:
+        """An act decided nothing. False if an earlier try has written so already."""
+        idem = self._idem("refused", request.request_id, role)
+        if self.store.find(idem) is not None:
+            return False
+        body = refusal_body(request, role=role, code=refused.code, reason=refused.reason, actor=refused.actor, signed_act=stored_act)
+        self._append(EntryType.APPROVAL_REFUSED, body, request.request_id, role, idem=idem)
+        return True
+
+    def void(self, request: Request, role: str, reason: str) -> None:
+        """The request cannot be answered; another one takes its place."""
+        body = refusal_body(request, role=role, code="APR-404", reason=reason, actor=None, signed_act=None)
+        self._append(EntryType.APPROVAL_VOID, body, request.request_id, role)
+
+    def expired(self, request: Request, role: str) -> None:
+        """Nobody answered in time."""
+        body = refusal_body(request, role=role, code="APR-412", reason="nobody answered in time", actor=None, signed_act=None)
+        self._append(EntryType.APPROVAL_EXPIRED, body, request.request_id, role)
+
+    def keep(self, record: Mapping[str, Any]) -> dict[str, str]:
+        """Reference to the record as a file of its own, `approvals/<request>.<role>.json`."""
+        name = f"approvals/{record['request_id']}.{record['role']}.json"
+        inputs = [Reference(name=e["name"], sha256=e["sha256"], uri="") for e in record["evidence"]]
+        reference = self.store.publish(
+            name,
+            document_bytes(dict(record)),
+            idem=self._idem("record", record["request_id"], record["role"]),
+            time=self.now(),
+            actor=self.actor,
+            attempt=self.attempt,
+            inputs=inputs,
+            verified_by={"kind": "person", "id": record["person"]["id"]},
+        )
+        return reference.as_dict()
+
+    def _append(self, kind: EntryType, body: Mapping[str, Any], *key: str, idem: str | None = None) -> None:
+        key_ = idem or self._idem(str(kind), *key)
+        self.store.append(type=kind, body=body, idem=key_, time=self.now(), actor=self.actor, attempt=self.attempt)
+
+    def _idem(self, kind: str, *key: str) -> str:
+        # The request id names step, map index, round and attempt.
+        return idempotency(f"approval.{kind}", "/".join(key), self.question.round, [], self.question.map_index)
