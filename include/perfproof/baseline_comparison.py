@@ -41,23 +41,17 @@ class Finding:
     reason: str
 
 
-def compare_baselines(
-    current: Mapping[str, Any], previous: Mapping[str, Any], *, limit_percent: float
-) -> list[Finding]:
+def compare_baselines(current: Mapping[str, Any], previous: Mapping[str, Any], *, limit_percent: float) -> list[Finding]:
     """A finding for each cell of `current` (a baseline document) against the same cell of `previous`.
 
     Regressed means worse by more than the factor 1 + limit/100: at 200, more than three times the latency or less than a
     third of the throughput. So one limit holds for both directions.
     """
     earlier = {(cell["service"], cell["metric_name"]): cell for cell in previous["cells"]}
-    return [
-        _finding(cell, earlier.get((cell["service"], cell["metric_name"])), limit_percent) for cell in current["cells"]
-    ]
+    return [_finding(cell, earlier.get((cell["service"], cell["metric_name"])), limit_percent) for cell in current["cells"]]
 
 
-def compare_with_history(
-    current: Mapping[str, Any], history: Sequence[Mapping[str, Any]], *, limit_percent: float
-) -> list[Finding]:
+def compare_with_history(current: Mapping[str, Any], history: Sequence[Mapping[str, Any]], *, limit_percent: float) -> list[Finding]:
     """A finding for each cell of `current` against the median of its values in `history`, of which at least three are needed."""
     findings = []
     for cell in current["cells"]:
@@ -65,16 +59,11 @@ def compare_with_history(
             earlier
             for document in history
             for earlier in document["cells"]
-            if (earlier["service"], earlier["metric_name"], earlier["unit"])
-            == (cell["service"], cell["metric_name"], cell["unit"])
+            if (earlier["service"], earlier["metric_name"], earlier["unit"]) == (cell["service"], cell["metric_name"], cell["unit"])
             and earlier["value"] is not None
         ]
-        reference = (
-            {**same[0], "value": statistics.median(e["value"] for e in same)} if len(same) >= MIN_HISTORY else None
-        )
-        findings.append(
-            _finding(cell, reference, limit_percent, absent=f"fewer than {MIN_HISTORY} earlier captures have a value")
-        )
+        reference = {**same[0], "value": statistics.median(e["value"] for e in same)} if len(same) >= MIN_HISTORY else None
+        findings.append(_finding(cell, reference, limit_percent, absent=f"fewer than {MIN_HISTORY} earlier captures have a value"))
     return findings
 
 
@@ -139,11 +128,7 @@ def _finding(
     elif (earlier["unit"], earlier["direction"]) != (cell["unit"], cell["direction"]):
         reason = f"the earlier baseline has {earlier['unit']}, {earlier['direction']}"
     elif previous <= 0 or current < 0:
-        reason = (
-            "the earlier value is zero, so no share of it can be named"
-            if current != previous
-            else "zero before and now"
-        )
+        reason = "the earlier value is zero, so no share of it can be named" if current != previous else "zero before and now"
         change = Change.WITHIN_LIMIT if current == previous else Change.UNKNOWN
         worsening = 0.0 if current == previous else None
     else:
@@ -153,6 +138,4 @@ def _finding(
         worse = current > previous * factor if sign < 0 else current * factor < previous
         change = Change.REGRESSED if worse else Change.WITHIN_LIMIT
         reason = f"{'worse' if worsening > 0 else 'better or equal'} by {abs(worsening):g} %"
-    return Finding(
-        cell["service"], cell["metric_name"], cell["unit"], change, previous, current, worsening, limit, reason
-    )
+    return Finding(cell["service"], cell["metric_name"], cell["unit"], change, previous, current, worsening, limit, reason)

@@ -11,6 +11,7 @@ from typing import Any
 from perfproof import markdown
 from perfproof.config import Service
 from perfproof.errors import ProfileError
+from perfproof.findings import SHARED
 from perfproof.moments import stamp
 from perfproof.profiles import Profile, hot_functions, hot_paths, normalise, parse_collapsed
 from perfproof.query_plans import plan_lines
@@ -161,29 +162,32 @@ def profiling_report(
 
 def _coverage(coverage: Mapping[str, Any]) -> str:
     missing = ", ".join(markdown.text(name) for name in coverage["missing_services"]) or "none"
+    profiled = f"{coverage['services_profiled']} of {coverage['services_required']}"
     return (
-        f"Diagnostic coverage is {coverage['diagnostic_coverage']:g} percent: the lower of {coverage['plain_percent']:g} percent of the prioritized "
-        f"services ({coverage['services_profiled']} of {coverage['services_required']}) and {coverage['traffic_percent']:g} percent of their traffic "
+        f"Diagnostic coverage is {coverage['diagnostic_coverage']:g} percent: the lower of {coverage['plain_percent']:g} percent of the "
+        f"prioritized services ({profiled}) and {coverage['traffic_percent']:g} percent of their traffic "
         f"({markdown.text(coverage['traffic_basis'])}). Not profiled: {missing}."
     )
 
 
 def _profile(document: Mapping[str, Any]) -> str:
+    taken = f"{markdown.text(document['profiler'])}, {document['seconds']:g} s at {document['rate_hz']:g} Hz"
+    samples = f"{document['samples']} samples of running code ({document['waiting_samples']} of waiting threads left out)"
+    status = f"{document['status']}, {markdown.text(document['reason'])}" if document["reason"] else document["status"]
     lines = [
         f"### {markdown.text(document['service'])}",
-        f"Build {markdown.code(document['build'])}, {markdown.text(document['profiler'])}, {document['seconds']:g} s at {document['rate_hz']:g} Hz: "
-        f"{document['samples']} samples of running code ({document['waiting_samples']} of waiting threads left out). "
-        f"Status: {document['status']}{f', {markdown.text(document["reason"])}' if document['reason'] else ''}.",
+        f"Build {markdown.code(document['build'])}, {taken}: {samples}. Status: {status}.",
         _picture(document["flame_graph"], f"Flame graph of {document['service']}"),
         markdown.table(
             ["Transaction", "Share of traffic", "Requests while profiled", "Profiled"],
             [[t["name"], f"{t['weight']:g}", t["requests"], "yes" if t["profiled"] else "no"] for t in document["transactions"]],
         ),
     ]
-    paths = [[f for f in path["frames"] if f["total_percent"] < 95] for path in document["hot_paths"]]
-    lines += [
-        f"Hot path: {' → '.join(f'{markdown.code(f["function"])} {f["total_percent"]:g} %' for f in path[-6:])}" for path in paths if path
-    ]
+    for path in document["hot_paths"]:
+        # The outer frames are the server's own; the last six show where the work is.
+        own = [f for f in path["frames"] if f["total_percent"] < 100 * SHARED][-6:]
+        if own:
+            lines.append("Hot path: " + " → ".join(f"{markdown.code(f['function'])} {f['total_percent']:g} %" for f in own))
     rows = [
         [markdown.Cell(markdown.code(f["function"])), f"{f['self_percent']:.1f}", f"{f['total_percent']:.1f}"]
         for f in document["hot_functions"][:SHOWN_FUNCTIONS]

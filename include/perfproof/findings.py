@@ -29,7 +29,9 @@ PHRASES: Mapping[str, tuple[str, ...]] = {
     FindingKind.DATABASE_TIME: ("spent in the database", "time in the database", "database time"),
 }
 # Words of a description that say where to look, not what is there.
-EMPTY_WORDS = frozenset("profile profiles shows show among hot function functions flame graph code path paths most time with that".split())
+EMPTY_WORDS = frozenset(
+    {"profile", "profiles", "shows", "show", "among", "function", "functions", "code", "path", "paths", "most", "time", "with", "that"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,32 +84,24 @@ def _of_profile(document: Mapping[str, Any]) -> Iterable[DiagnosticFinding]:
 
 
 def _of_service(service: Mapping[str, Any]) -> Iterable[DiagnosticFinding]:
-    database = next((f["share_percent"] / 100 for f in service["findings"] if f["kind"] == FindingKind.DATABASE_TIME), None)
+    name, requests = service["service"], "the time of all requests"
+    database = None
     for finding in service["findings"]:
-        share = finding["share_percent"] / 100
+        database = finding["share_percent"] / 100
         yield DiagnosticFinding(
-            service["service"],
-            Cause.DATABASE_CONTENTION,
-            finding["kind"],
-            finding["text"],
-            share,
-            "the time of all requests",
-            share,
-            (),
-            "query_plans",
+            name, Cause.DATABASE_CONTENTION, finding["kind"], finding["text"], database, requests, database, (), "query_plans"
         )
+    share_of = requests if database else "the database's time"
     for statement in service["statements"]:
         weight = (statement["share_percent"] or 0.0) / 100
+        # A repeated statement costs round trips and work in the service too; the database's part of it bounds nothing.
+        bounds = {
+            f["kind"]: None if f["kind"] == FindingKind.REPEATED_STATEMENT else weight * (database or 1) for f in statement["findings"]
+        }
         for finding in statement["findings"]:
             text = f"{finding['text']} ({100 * weight:.0f} percent of the database's time): {_excerpt(statement['statement'])}"
-            share: float | None = weight * database if database else weight
-            # A repeated statement costs round trips and work in the service too; the database's part of it bounds nothing.
-            if finding["kind"] == FindingKind.REPEATED_STATEMENT:
-                share = None
-            share_of = "the time of all requests" if database else "the database's time"
-            yield DiagnosticFinding(
-                service["service"], Cause.DATABASE_CONTENTION, finding["kind"], text, share, share_of, weight, (), "query_plans"
-            )
+            kind = finding["kind"]
+            yield DiagnosticFinding(name, Cause.DATABASE_CONTENTION, kind, text, bounds[kind], share_of, weight, (), "query_plans")
 
 
 def _excerpt(statement: str) -> str:

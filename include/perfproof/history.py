@@ -42,18 +42,14 @@ def check_interval(start: datetime | None, end: datetime | None, *, now: datetim
             fix="trigger it with a logical date, or let the schedule run it",
         )
     if start.tzinfo is None or end.tzinfo is None:
-        raise ParameterError(
-            251, where="data interval", what="no time zone", got=f"{start} to {end}", fix="give UTC moments"
-        )
+        raise ParameterError(251, where="data interval", what="no time zone", got=f"{start} to {end}", fix="give UTC moments")
     if not 0 < (end - start).total_seconds() <= MAX_INTERVAL_DAYS * 86_400:
         raise ParameterError(
             252, where="data interval", what="not a span that can be captured", got=f"{start} to {end}",
             expected=f"up to {MAX_INTERVAL_DAYS} days", fix="choose a schedule with shorter intervals",
         )  # fmt: skip
     if end > now:
-        raise ParameterError(
-            253, where="data interval", what="not over yet", got=end.isoformat(), fix="wait until it has ended"
-        )
+        raise ParameterError(253, where="data interval", what="not over yet", got=end.isoformat(), fix="wait until it has ended")
     return start.astimezone(UTC), end.astimezone(UTC)
 
 
@@ -77,9 +73,7 @@ def entry_interval(name: str) -> tuple[datetime, datetime] | None:
 def entry_path(directory: str, protocol: str, name: str) -> str:
     """Path of a capture below the workspace. Raises ParameterError for a protocol name that is no identifier."""
     if not IDENTIFIER.match(protocol) or ".." in protocol or entry_interval(name) is None:
-        raise ParameterError(
-            254, where="history", what="not the name of a capture", got=f"{protocol}/{name}", fix="use entry_name"
-        )
+        raise ParameterError(254, where="history", what="not the name of a capture", got=f"{protocol}/{name}", fix="use entry_name")
     return f"{directory.rstrip('/')}/{protocol}/{name}"
 
 

@@ -6,16 +6,15 @@ cycle left. What nobody told us is listed under `unknown` and stays UNKNOWN.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from perfproof.baseline import Cell
 from perfproof.config import Protocol, Provides, Service, Slo, Source
-from perfproof.errors import ArtifactError, TelemetryError
-from perfproof.inputs.shapes import require
-from perfproof.moments import parse_stamp, stamp
+from perfproof.errors import TelemetryError
+from perfproof.moments import stamp
 from perfproof.telemetry import MetricSpec
 
 UNKNOWN = "UNKNOWN"
@@ -54,9 +53,7 @@ def source_document(
         "reason": None if answered else error or "the source did not answer",
         "fetched_at": stamp(fetched_at),
         "sha256": sha256,
-        "items": [{"type": kind, **item} for kind, found in (items or {}).items() for item in found]
-        if answered
-        else [],
+        "items": [{"type": kind, **item} for kind, found in (items or {}).items() for item in found] if answered else [],
     }
 
 
@@ -102,9 +99,7 @@ def intake_report(
     """`performance-intake-report.json` from source documents and metric records. Raises TelemetryError without a critical source."""
     require_critical_sources(sources, protocol)
     found = {kind: _items(sources, kind) for kind in COLLECTED}
-    points = pain_points(
-        services, metrics=metrics, incidents=found[Provides.INCIDENTS], backlog=found[Provides.BACKLOG]
-    )
+    points = pain_points(services, metrics=metrics, incidents=found[Provides.INCIDENTS], backlog=found[Provides.BACKLOG])
     return {
         "report_date": stamp(now),
         "run": run,
@@ -113,8 +108,7 @@ def intake_report(
         "target_metric": protocol.target_metric,
         "services": [service.name for service in services],
         "sources": [
-            {"name": s["source"], **{key: s[key] for key in ("provides", "critical", "status", "reason", "sha256")}}
-            for s in sources
+            {"name": s["source"], **{key: s[key] for key in ("provides", "critical", "status", "reason", "sha256")}} for s in sources
         ],
         "metrics": [dict(metric) for metric in metrics],
         "alerts": [item for item in found[Provides.ALERTS] if item["type"] == "alerts"],
@@ -217,13 +211,7 @@ def _unknown(
     asked = {s["provides"] for s in sources}
     lines += [f"{kind}: no source declared" for kind in COLLECTED if kind not in asked]
     measured = {(m["service"], m["metric"]) for m in metrics if m["value"] is not None}
-    lines += [
-        f"{s.name}/{spec.name}: no value" for s in services for spec in s.metrics if (s.name, spec.name) not in measured
-    ]
+    lines += [f"{s.name}/{spec.name}: no value" for s in services for spec in s.metrics if (s.name, spec.name) not in measured]
     deployed = {item["service"] for item in found[Provides.DEPLOYMENTS]}
     lines += [f"{service.name}: no deployment reported" for service in services if service.name not in deployed]
-    return lines + [
-        f"incident {item['id']}: impact"
-        for item in found[Provides.INCIDENTS]
-        if item.get("impact") in (None, "", UNKNOWN)
-    ]
+    return lines + [f"incident {item['id']}: impact" for item in found[Provides.INCIDENTS] if item.get("impact") in (None, "", UNKNOWN)]

@@ -76,8 +76,7 @@ def examine_artifacts(protocol: Protocol, files: Mapping[str, FileFound], *, now
     file is not younger. An optional artifact may be absent; one that is there must be valid and current like the others.
     """
     return [
-        _examined(artifact, files.get(artifact.name) or FileFound(artifact.path, None, None), now)
-        for artifact in protocol.prerequisites
+        _examined(artifact, files.get(artifact.name) or FileFound(artifact.path, None, None), now) for artifact in protocol.prerequisites
     ]
 
 
@@ -107,18 +106,12 @@ def _examined(artifact: PrerequisiteArtifact, found: FileFound, now: datetime) -
     }
 
 
-def _judged(
-    artifact: PrerequisiteArtifact, found: FileFound, problem: str | None, age: float | None
-) -> tuple[Status, str | None]:
+def _judged(artifact: PrerequisiteArtifact, found: FileFound, problem: str | None, age: float | None) -> tuple[Status, str | None]:
     if found.error is not None:
         return Status.INVALID, found.error
     if found.data is None:
         absent = f"no file at {artifact.path}"
-        return (
-            (Status.MISSING, absent)
-            if artifact.required
-            else (Status.ABSENT_OPTIONAL, f"{absent}; it is used if available")
-        )
+        return (Status.MISSING, absent) if artifact.required else (Status.ABSENT_OPTIONAL, f"{absent}; it is used if available")
     if problem is not None:
         return Status.INVALID, problem
     if age is None:
@@ -133,9 +126,7 @@ def _judged(
 def blocking_artifacts(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     """One line per artifact that keeps the cycle from starting: missing, stale or invalid, optional or not."""
     allowed = (Status.OK, Status.ABSENT_OPTIONAL)
-    return [
-        f"{item['name']} is {item['status']}: {item['reason']}" for item in findings if item["status"] not in allowed
-    ]
+    return [f"{item['name']} is {item['status']}: {item['reason']}" for item in findings if item["status"] not in allowed]
 
 
 def missing_required(findings: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -160,7 +151,7 @@ def examine_mirror(check: MirrorCheck, found: float | None, *, error: str | None
     """
     base = {"name": check.name, "kind": check.kind.value, "query": check.query, "production": check.production}
     if found is None or not math.isfinite(found):
-        reason = error or "no finite value"
+        unread = error or "no finite value"
         return {
             **base,
             "found": None,
@@ -172,11 +163,7 @@ def examine_mirror(check: MirrorCheck, found: float | None, *, error: str | None
     difference = found - check.production
     close = abs(difference) <= check.tolerance * abs(check.production) + 1e-9 * max(1.0, abs(check.production))
     percent = round(100 * difference / abs(check.production), 3) if check.production else None
-    reason = (
-        None
-        if close
-        else f"found {found:g}, production has {check.production:g} (tolerance {100 * check.tolerance:g} %)"
-    )
+    reason = None if close else f"found {found:g}, production has {check.production:g} (tolerance {100 * check.tolerance:g} %)"
     status = Check.OK if close else Check.MISMATCH
     return {
         **base,
@@ -224,9 +211,7 @@ def prerequisites_document(
         "telemetry_access": [dict(item) for item in access],
         "write_permissions": [dict(item) for item in directories],
         "mirrors_production": [dict(item) for item in mirror],
-        "unknown": [
-            f"{item['name']} ({item['provides']}): {item['reason']}" for item in access if item["status"] != Check.OK
-        ],
+        "unknown": [f"{item['name']} ({item['provides']}): {item['reason']}" for item in access if item["status"] != Check.OK],
     }
 
 
@@ -242,12 +227,8 @@ def system_state_problems(
         for item in access
         if item["critical"] and item["status"] != Check.OK
     ]
-    problems += [
-        f"no write permission to {item['path']}: {item['reason']}" for item in directories if not item["writable"]
-    ]
-    problems += [
-        f"{item['name']} does not mirror production: {item['reason']}" for item in mirror if item["status"] != Check.OK
-    ]
+    problems += [f"no write permission to {item['path']}: {item['reason']}" for item in directories if not item["writable"]]
+    problems += [f"{item['name']} does not mirror production: {item['reason']}" for item in mirror if item["status"] != Check.OK]
     return problems
 
 

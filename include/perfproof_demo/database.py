@@ -168,7 +168,9 @@ def _make_database(settings: DemoSettings, connection: psycopg.Connection[tuple[
     if row is not None:
         # Unmarked and ours: a fill that was cut off. Without our mark at all it may be somebody's.
         if not (row[0] or "").startswith(MARK):
-            raise DemoError(132, where=name, what="a database of this name exists and is not the demo's", fix="rename it, or use another server")
+            raise DemoError(
+                132, where=name, what="a database of this name exists and is not the demo's", fix="rename it, or use another server"
+            )
         connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
     connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
     comment = sql.SQL("comment on database {} is {}")

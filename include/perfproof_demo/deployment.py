@@ -152,9 +152,7 @@ def _start(settings: DemoSettings, side: Side, *, build: str, optimizations: tup
         f"--log-directory={settings.log_directory}",
     ]
     environment = {"SHOP_DATABASE_URL": database_urls(settings, side).shop, "PROMETHEUS_DISABLE_CREATED_SERIES": "true"}
-    start_detached(
-        settings, name, arguments, environment=environment, ready=lambda: _answers(settings, side, build), seconds=40
-    )
+    start_detached(settings, name, arguments, environment=environment, ready=lambda: _answers(settings, side, build), seconds=40)
 
 
 def _answers(settings: DemoSettings, side: Side, build: str) -> bool:

@@ -57,7 +57,13 @@ def running_pid(settings: DemoSettings, name: str) -> int | None:
 
 
 def start_detached(
-    settings: DemoSettings, name: str, arguments: list[str], *, environment: Mapping[str, str], ready: Callable[[], bool], seconds: float = 20
+    settings: DemoSettings,
+    name: str,
+    arguments: list[str],
+    *,
+    environment: Mapping[str, str],
+    ready: Callable[[], bool],
+    seconds: float = 20,
 ) -> int:
     """Starts `arguments` in a session of its own and waits until `ready()`. The pid, also written to the pid file.
 

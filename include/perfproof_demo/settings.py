@@ -74,7 +74,9 @@ class DemoSettings:
         """The settings for `home` with DEMO_PORT_BASE, DEMO_DATABASE_URL and PROMETHEUS_URL from `environment`."""
         text = environment.get("DEMO_PORT_BASE") or str(DEFAULT_PORT_BASE)
         if not text.isascii() or not text.isdigit():
-            raise DemoError(103, where="DEMO_PORT_BASE", what="not a port number", got=text, expected="a number like 18100", fix="change it")
+            raise DemoError(
+                103, where="DEMO_PORT_BASE", what="not a port number", got=text, expected="a number like 18100", fix="change it"
+            )
         return cls(
             home=home.resolve(),
             port_base=int(text),

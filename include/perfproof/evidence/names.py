@@ -12,8 +12,14 @@ SUPPORTING = frozenset((BASELINE_JSON, INTAKE_BACKLOG, PREREQUISITES, REPORT_HTM
 ARTIFACT_NAMES = frozenset(member.value for member in Artifact) | SUPPORTING
 LOG_VIEW = "protocol-execution-log.jsonl"
 CHECKSUMS = "SHA256SUMS"
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,120}")
 _EVIDENCE = re.compile(r"evidence/[a-z0-9][a-z0-9._-]{0,120}")
 _APPROVAL = re.compile(r"approvals/[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
+
+
+def is_run(run: str) -> bool:
+    """Whether `run` can be the key of a run, as `run_key` makes them."""
+    return _RUN.fullmatch(run) is not None
 
 
 def is_name(name: object) -> bool:

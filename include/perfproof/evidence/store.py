@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,7 +10,7 @@ from perfproof.artifacts import media_type
 from perfproof.errors import EvidenceError, Tampered
 from perfproof.evidence.backend import Backend, Missing
 from perfproof.evidence.log import Log
-from perfproof.evidence.names import check_name, object_key
+from perfproof.evidence.names import check_name, is_run, object_key
 from perfproof.evidence.records import (
     DIGEST,
     PUBLICATIONS,
@@ -25,14 +24,12 @@ from perfproof.evidence.records import (
 )
 from perfproof.telemetry import sha256_hex
 
-_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,120}")
-
 
 class EvidenceStore:
     """The store of `run` on `backend`. Many processes may use one run at once; nothing that returned is lost or overwritten."""
 
     def __init__(self, backend: Backend, run: str) -> None:
-        if not _RUN.fullmatch(run):
+        if not is_run(run):
             raise EvidenceError(400, where="evidence", what="not the key of a run", got=run, fix="make it with run_key()")
         self.backend = backend
         self.run = run

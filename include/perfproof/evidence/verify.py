@@ -14,7 +14,7 @@ from perfproof.evidence.directory import RunDirectory
 from perfproof.evidence.inspection import inspect_log, inspect_log_views, inspect_objects, inspect_views, is_closed, tampered
 from perfproof.evidence.local import LocalBackend
 from perfproof.evidence.manifest import ASSURANCE, COVERED, genesis_of, manifest_of, standing_approvals, verified_by
-from perfproof.evidence.names import log_key
+from perfproof.evidence.names import is_run, log_key
 from perfproof.evidence.records import Entry, EntryType
 from perfproof.evidence.store import EvidenceStore, live_entries
 from perfproof.evidence.trace import inspect_traces
@@ -70,7 +70,7 @@ def _verify_run(
     names = [key.removeprefix(prefix) for key in backend.names(prefix)]
     entries, findings = inspect_log(backend, run, names)
     whole = len(entries) == sum(name.startswith("log/") for name in names)
-    sound = not findings
+    sound = whole and not findings
     findings += inspect_objects(backend, run, names, entries)
     findings += inspect_views(backend, run, names, entries)
     if whole:
@@ -99,7 +99,8 @@ def _run_in(files: LocalBackend) -> str | Finding:
         except (ValueError, EvidenceError):
             continue
         if isinstance(document, dict) and isinstance(document.get("run"), str):
-            return str(document["run"])
+            run = document["run"]
+            return run if is_run(run) else tampered(name, "run is not the key of a run")
     if logs:
         return tampered("log", "no entry can be read")
     if not any(name.startswith("objects/sha256/") for name in names):

@@ -10,6 +10,7 @@ from typing import Any
 
 from perfproof.artifacts import Artifact
 from perfproof.config import LoadProfile, LoadTargets, Service, Thresholds
+from perfproof.diagnostics import MIN_REQUESTS
 from perfproof.expectations.frame_check import Check
 from perfproof.gates.evaluation import Figure, Words, count, evaluate
 from perfproof.gates.figures import as_float, at, found, items, mappings, number, plain, rounded, share, text_at, unlike
@@ -52,13 +53,15 @@ def gate_2(
     evidence: Sequence[Document],
     now: datetime,
     check: Check,
+    traffic: Mapping[str, float] | None = None,
 ) -> GateResult:
     """The result of gate 2.
 
     `profiles` are the documents of evidence/profile-<service>.json, `load_results` that of load-test-results.json, and
-    `profile` the load profile that was run: its rates and targets decide which statuses are true.
+    `profile` the load profile that was run: its rates and targets decide which statuses are true. `traffic` is requests/s by
+    service; without it every service counts the same.
     """
-    covered = profiled(profiles, services=services, prioritized=prioritized)
+    covered = profiled(profiles, services=services, prioritized=prioritized, traffic=traffic)
     absent, invalid = scenario_findings(load_results)
     figures = {
         "diagnostic_coverage": Figure(as_float(covered.score), _shares(covered)),
@@ -70,7 +73,9 @@ def gate_2(
             (f"{Artifact.CAPACITY_ANALYSIS}: {p}" for p in markdown_problems(Artifact.CAPACITY_ANALYSIS, capacity_md)),
             good="utilization, scaling policies and cost impact are documented",
         ),
-        "integrity_findings": count(_integrity(load_results, profile, profiles, services), good="declared statuses are the recomputed ones"),
+        "integrity_findings": count(
+            _integrity(load_results, profile, profiles, services), good="declared statuses are the recomputed ones"
+        ),
     }
     shown = percent(float(covered.score), threshold=thresholds.diagnostic_coverage)
     missing = f", missing: {', '.join(covered.missing)}" if covered.missing else ""
@@ -99,29 +104,32 @@ def gate_2(
     )
 
 
-def profiled(profiles: Sequence[Document], *, services: Sequence[Service], prioritized: Sequence[str]) -> Profiled:
+def profiled(
+    profiles: Sequence[Document], *, services: Sequence[Service], prioritized: Sequence[str], traffic: Mapping[str, float] | None = None
+) -> Profiled:
     """Coverage of the prioritized services.
 
-    A transaction counts as profiled if the profile is conclusive, names it as profiled and saw a request of it. Each
-    service carries the same share of the traffic, split over its transactions by the weights of the protocol file.
+    A transaction counts as profiled if the profile is conclusive, names it as profiled and saw enough requests of it. Each
+    service carries its `traffic` (without it: all the same), split over its transactions by the weights of the protocol file.
     """
     known = {service.name: service for service in services}
     seen = {name: _transactions_seen(profiles, name) for name in prioritized}
     missing = tuple(name for name in prioritized if name not in known or not seen[name])
-    total = traffic = Decimal(0)
+    total = carried = Decimal(0)
     for name in prioritized:
+        rate = Decimal(1) if traffic is None else number(traffic.get(name)) or Decimal(0)
         weights = {t.name: Decimal(str(t.weight)) for t in known[name].transactions} if name in known else {}
         whole = sum(weights.values(), Decimal(0))
-        total += 1
+        total += rate
         if whole > 0:
-            traffic += sum((w for transaction, w in weights.items() if transaction in seen[name]), Decimal(0)) / whole
+            carried += rate * sum((w for transaction, w in weights.items() if transaction in seen[name]), Decimal(0)) / whole
     done = len(prioritized) - len(missing)
     return Profiled(
         services=done,
         required=len(prioritized),
         missing=missing,
         plain_share=share(done, len(prioritized)) or Decimal(0),
-        traffic_share=share(traffic, total) or Decimal(0),
+        traffic_share=share(carried, total) or Decimal(0),
     )
 
 
@@ -133,7 +141,7 @@ def _transactions_seen(profiles: Sequence[Document], service: str) -> set[str]:
             continue
         for transaction in mappings(profile, "transactions"):
             requests = number(transaction.get("requests"))
-            if transaction.get("profiled") is True and requests is not None and requests > 0:
+            if transaction.get("profiled") is True and requests is not None and requests >= MIN_REQUESTS:
                 names.add(text_at(transaction, "name"))
     return names
 
@@ -166,7 +174,9 @@ def _plans_missing(query_plans: Document, services: Sequence[Service], prioritiz
     for service in services:
         if service.name not in prioritized or service.endpoints.baseline.database_connection is None:
             continue
-        statements = [s for one in mappings(query_plans, "services") if one.get("service") == service.name for s in mappings(one, "statements")]
+        statements = [
+            s for one in mappings(query_plans, "services") if one.get("service") == service.name for s in mappings(one, "statements")
+        ]
         if not statements:
             complaints.append(f"{service.name} has no statements")
         elif not any(isinstance(s.get("plan"), Mapping | list) and s.get("plan") for s in statements):

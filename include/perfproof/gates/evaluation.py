@@ -102,9 +102,7 @@ def _criterion(requirement: Requirement, figure: Figure, thresholds: Thresholds)
         met = requirement.comparison.holds(figure.value, threshold)
         if not met and requirement.undecided:
             met = None
-    return Criterion(
-        requirement.criterion, figure.value, threshold, requirement.comparison.value, met, requirement.waivable, figure.reason
-    )
+    return Criterion(requirement.criterion, figure.value, threshold, requirement.comparison.value, met, requirement.waivable, figure.reason)
 
 
 def _outcome(criteria: tuple[Criterion, ...], *, confirmed: bool) -> Outcome:

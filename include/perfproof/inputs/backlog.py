@@ -35,9 +35,7 @@ ITEM_KEYS: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def backlog_item(
-    *, number: int, kind: ItemKind, service: str, title: str, metric: str | None, reason: str
-) -> dict[str, Any]:
+def backlog_item(*, number: int, kind: ItemKind, service: str, title: str, metric: str | None, reason: str) -> dict[str, Any]:
     """One item, with the id `BKL-001` for number 1."""
     return {
         "id": f"BKL-{number:03d}",
@@ -76,21 +74,15 @@ def validate_backlog(data: bytes, *, where: str) -> Supplied:
             got=document["schema_version"], expected=SCHEMA_VERSION,
         )  # fmt: skip
     if len(document["items"]) > MAX_ITEMS:
-        raise refusal(
-            282, f"{where}.items", "too many", "close what is done", got=len(document["items"]), expected=MAX_ITEMS
-        )
+        raise refusal(282, f"{where}.items", "too many", "close what is done", got=len(document["items"]), expected=MAX_ITEMS)
     kinds = [kind.value for kind in ItemKind]
     ids: set[str] = set()
     for index, item in enumerate(document["items"]):
         place = f"{where}.items[{index}]"
         require(item, ITEM_KEYS, where=place, number=280)
         if item["kind"] not in kinds:
-            raise refusal(
-                283, f"{place}.kind", "unknown kind", "use one of these", got=item["kind"], expected=" | ".join(kinds)
-            )
+            raise refusal(283, f"{place}.kind", "unknown kind", "use one of these", got=item["kind"], expected=" | ".join(kinds))
         if item["id"] in ids or not item["id"]:
             raise refusal(284, f"{place}.id", "an id that is empty or comes twice", "give each its own", got=item["id"])
         ids.add(item["id"])
-    return Supplied(
-        {"backlog": tuple(document["items"])}, parse_stamp(document["created_at"], where=f"{where}.created_at")
-    )
+    return Supplied({"backlog": tuple(document["items"])}, parse_stamp(document["created_at"], where=f"{where}.created_at"))

@@ -150,9 +150,7 @@ def _cell(record: dict[str, Any], requirements: Requirements, place: str) -> Cel
         samples_expected=record["samples_expected"],
         samples_valid=record["samples_valid"],
         staleness_seconds=None if record["staleness_seconds"] is None else float(record["staleness_seconds"]),
-        reasons=tuple(
-            build(Reason, reason, where=f"{place}.reasons", error=ArtifactError) for reason in record["reasons"]
-        ),
+        reasons=tuple(build(Reason, reason, where=f"{place}.reasons", error=ArtifactError) for reason in record["reasons"]),
         critical=record["critical"],
         raw_sha256=record["raw_sha256"],
         requirements=requirements,
@@ -193,9 +191,7 @@ def read_baseline_csv(data: bytes, *, where: str) -> list[dict[str, Any]]:
 
 def _csv_record(row: list[str], place: str) -> dict[str, Any]:
     if len(row) != len(CSV_COLUMNS):
-        raise refusal(
-            223, place, "not six cells", "separate six cells by commas", got=len(row), expected=len(CSV_COLUMNS)
-        )
+        raise refusal(223, place, "not six cells", "separate six cells by commas", got=len(row), expected=len(CSV_COLUMNS))
     record: dict[str, Any] = dict(zip(CSV_COLUMNS, row, strict=True))
     for name in ("metric_name", "service", "collection_method"):
         if not record[name].strip():

@@ -80,9 +80,7 @@ def read_members(data: bytes, *, where: str) -> dict[str, bytes]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _unpacked(archive, where)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError, OverflowError) as error:
-        raise refusal(
-            233, where, "not a readable zip archive", "pack it again", got=str(error) or type(error).__name__
-        ) from None
+        raise refusal(233, where, "not a readable zip archive", "pack it again", got=str(error) or type(error).__name__) from None
 
 
 def _unpacked(archive: zipfile.ZipFile, where: str) -> dict[str, bytes]:
@@ -90,9 +88,7 @@ def _unpacked(archive: zipfile.ZipFile, where: str) -> dict[str, bytes]:
     if not any(not entry.is_dir() for entry in entries):
         raise refusal(234, where, "archive is empty", "pack the rules and dashboards")
     if len(entries) > MAX_ENTRIES:
-        raise refusal(
-            232, where, "too many entries", "leave out what is not needed", got=len(entries), expected=MAX_ENTRIES
-        )
+        raise refusal(232, where, "too many entries", "leave out what is not needed", got=len(entries), expected=MAX_ENTRIES)
     members: dict[str, bytes] = {}
     total = 0
     seen: set[str] = set()
@@ -120,13 +116,7 @@ def _check_entry(entry: zipfile.ZipInfo, where: str) -> None:
     # `orig_filename` is what the archive says; zipfile itself cuts names at NUL and turns separators.
     name = entry.orig_filename
     parts = name.rstrip("/").split("/")
-    if (
-        name.startswith("/")
-        or "\\" in name
-        or "\0" in name
-        or ":" in parts[0]
-        or any(part in ("", ".", "..") for part in parts)
-    ):
+    if name.startswith("/") or "\\" in name or "\0" in name or ":" in parts[0] or any(part in ("", ".", "..") for part in parts):
         raise refusal(237, where, "an entry leaves the archive's directory", "pack relative paths without ..", got=name)
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -163,9 +153,7 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str) -> by
 
 def _listed_alerts(document: Any, place: str) -> list[dict[str, Any]]:
     if not isinstance(document, list):
-        raise refusal(
-            240, place, "not a list of alerts", "write [{name, expression, severity, for}]", got=type(document).__name__
-        )
+        raise refusal(240, place, "not a list of alerts", "write [{name, expression, severity, for}]", got=type(document).__name__)
     return [
         _alert(
             require(item, {"name": str, "expression": str}, where=f"{place}[{index}]", number=240),

@@ -87,9 +87,7 @@ def _report(
     lines = decoded(data, where=where).split("\n")
     head, body = _front_matter(lines, where)
     if head["report"] != kind:
-        raise refusal(
-            266, f"{where}.report", "another kind of report", "supply the right file", got=head["report"], expected=kind
-        )
+        raise refusal(266, f"{where}.report", "another kind of report", "supply the right file", got=head["report"], expected=kind)
     generated = parse_stamp(head["generated_at"], where=f"{where}.generated_at")
     return generated, _table(lines, body, section, columns, where)
 
@@ -117,15 +115,11 @@ def _front_matter(lines: list[str], where: str) -> tuple[dict[str, str], int]:
         head[key.strip()] = value.strip().strip("\"'")
     absent = [key for key in HEAD_KEYS if not head.get(key)]
     if absent:
-        raise refusal(
-            268, where, "the head lacks a key", "add it", got=", ".join(absent), expected=", ".join(HEAD_KEYS)
-        )
+        raise refusal(268, where, "the head lacks a key", "add it", got=", ".join(absent), expected=", ".join(HEAD_KEYS))
     return head, end + 1
 
 
-def _table(
-    lines: list[str], body: int, section: str, columns: tuple[str, ...], where: str
-) -> list[tuple[str, dict[str, str]]]:
+def _table(lines: list[str], body: int, section: str, columns: tuple[str, ...], where: str) -> list[tuple[str, dict[str, str]]]:
     heads = [number for number in range(body, len(lines)) if lines[number].strip() == f"## {section}"]
     if len(heads) != 1:
         raise refusal(
@@ -161,9 +155,7 @@ def _table(
 def _row(line: str, columns: tuple[str, ...], place: str) -> tuple[str, dict[str, str]]:
     cells = _cells(line)
     if len(cells) != len(columns):
-        raise refusal(
-            271, place, "not as many cells as columns", "write | as \\|", got=len(cells), expected=len(columns)
-        )
+        raise refusal(271, place, "not as many cells as columns", "write | as \\|", got=len(cells), expected=len(columns))
     if any(len(cell) > MAX_CELL for cell in cells):
         raise refusal(265, place, "a cell is too long", "shorten it", expected=f"at most {MAX_CELL} characters")
     return place, dict(zip(columns, cells, strict=True))

@@ -10,7 +10,7 @@ from perfproof.config import Mode
 from perfproof.errors import TelemetryError
 from perfproof.judging.phrases import confidence_text, figure, more_blocks, plain, too_few, worse_or_better
 from perfproof.judging.verdicts import GuardLabel, GuardVerdict, Scale, TargetLabel, TargetVerdict, blocks_at_least
-from perfproof.statistics.counts import Interval, burstiness, chance_of_more, difference, ratio, wilson
+from perfproof.statistics.counts import Interval, burstiness, chance_of_more, difference, ratio
 from perfproof.statistics.percent_change import exact, improvement
 from perfproof.statistics.sample_size import MOST_BLOCKS
 from perfproof.telemetry import Direction, Unit
@@ -44,7 +44,14 @@ def _without_requests(before: Blocks, after: Blocks) -> str | None:
 
 
 def judge_error_rate(
-    name: str, *, before: Blocks, after: Blocks, floor_points: float, confidence: float, mode: Mode = Mode.PROVED, margin: float = 0.0
+    name: str,
+    *,
+    before: Blocks,
+    after: Blocks,
+    floor_points: float,
+    confidence: float,
+    mode: Mode = Mode.PROVED,
+    margin: float = 0.0,
 ) -> GuardVerdict:
     """Whether the error rate rose by more than `floor_points` percentage points (or `margin`, a share of the baseline's rate).
 

@@ -41,7 +41,13 @@ def judge_guard(
     a guard from passing. Text instead of numbers raises TelemetryError, a negative margin ConfigError.
     """
     if not (math.isfinite(margin) and math.isfinite(floor) and margin >= 0 and floor >= 0):
-        raise ConfigError(190, where=f"guard {name}", what="margin and floor must be 0 or more", got=(margin, floor), fix="correct them")
+        raise ConfigError(
+            190,
+            where=f"guard {name}",
+            what="margin and floor must be 0 or more",
+            got=(margin, floor),
+            fix="correct them",
+        )
     x, y = measured(before, where=f"{name} of the baseline"), measured(after, where=f"{name} of the candidate")
     blocks, needed = (len(x), len(y)), blocks_at_least(confidence)
     nothing = GuardVerdict(

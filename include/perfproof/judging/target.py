@@ -49,7 +49,13 @@ def judge_target(
     change = improvement(base, best, direction)
     if change is None:
         reason = "The baseline is zero: no share of it can be improved."
-        return replace(nothing, baseline=float(base), optimized=float(best), absolute=float(direction.sign * (best - base)), reason=reason)
+        return replace(
+            nothing,
+            baseline=float(base),
+            optimized=float(best),
+            absolute=float(direction.sign * (best - base)),
+            reason=reason,
+        )
     meets = change >= exact(threshold_percent)
     found = relative_change(x, y, confidence=confidence)
     gain = turned(found, direction.sign)

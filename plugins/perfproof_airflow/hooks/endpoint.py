@@ -86,6 +86,8 @@ class EndpointHook:
             return b"".join(parts)
         except (OSError, http.client.HTTPException) as error:
             reason = str(error) or type(error).__name__
-            raise LoadError(number, where=where, what="the target does not answer", got=reason, fix="start it, or correct host and port") from None
+            raise LoadError(
+                number, where=where, what="the target does not answer", got=reason, fix="start it, or correct host and port"
+            ) from None
         finally:
             connection.close()

@@ -57,9 +57,7 @@ class LoadHook:
         self._workdir = workdir
         self._python = python
 
-    def run(
-        self, plan: LoadPlan, *, on_tick: Callable[[], None] | None = None, injections: Sequence[Injection] = ()
-    ) -> LoadRun:
+    def run(self, plan: LoadPlan, *, on_tick: Callable[[], None] | None = None, injections: Sequence[Injection] = ()) -> LoadRun:
         """Rows and summary of one test, also of one that was cut short.
 
         `on_tick` is called about ten times a second; what it or an injection raises ends the load and passes on. The

@@ -9,9 +9,7 @@ from airflow.sdk import task_group
 from perfproof.announcements import Announcement
 from perfproof_airflow.gate import decision, judge
 from perfproof_airflow.sensors.questions import ProtocolApproval
-from perfproof_airflow.step import RETRY_DELAY, step
-
-WAIT_SECONDS = 31 * 24 * 3600.0
+from perfproof_airflow.step import step
 
 
 @step
@@ -87,9 +85,6 @@ def governance(third: Any) -> Any:
         task_id="await_slo_approvals",
         step="slo_updates",
         evidence=["evidence/slo-proposal.json"],
-        timeout=WAIT_SECONDS,
-        retries=3,
-        retry_delay=RETRY_DELAY,
     )
     record = record_slo_updates(proposal)
     instrumentation = apply_instrumentation(record, third["validation"], third["measurement"])
@@ -101,9 +96,6 @@ def governance(third: Any) -> Any:
         task_id="await_handoff",
         step="handoff",
         evidence=["gate-4-result.json", "optimization-validation-report.json", "PERFORMANCE-REPORT.md"],
-        timeout=WAIT_SECONDS,
-        retries=3,
-        retry_delay=RETRY_DELAY,
     )
     done = hand_off()
     proposal >> slo_approvals >> record

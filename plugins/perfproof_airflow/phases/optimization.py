@@ -9,9 +9,7 @@ from airflow.sdk import task_group
 from perfproof.announcements import Announcement
 from perfproof_airflow.gate import decision, judge, rollback
 from perfproof_airflow.sensors.questions import ImplementationApproval, ProtocolApproval
-from perfproof_airflow.step import RETRY_DELAY, step
-
-WAIT_SECONDS = 31 * 24 * 3600.0
+from perfproof_airflow.step import step
 
 
 @step(multiple_outputs=True)
@@ -123,16 +121,10 @@ def optimization(first: Any, second: Any) -> Any:
         task_id="await_plan_approval",
         step="plan",
         evidence=["optimization-plan.json"],
-        timeout=WAIT_SECONDS,
-        retries=3,
-        retry_delay=RETRY_DELAY,
     )
     implementation = ImplementationApproval.partial(
         task_id="await_implementation",
         evidence=["optimization-plan.json"],
-        timeout=WAIT_SECONDS,
-        retries=3,
-        retry_delay=RETRY_DELAY,
         map_index_template="{{ task.optimization }}",
     ).expand(optimization=defined["optimizations"])
     rerun = rerun_load_tests()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import task_group
 
-from perfproof_airflow.sensors.questions import ProtocolApproval
-from perfproof_airflow.step import RETRY_DELAY, step
+from perfproof_airflow.sensors.questions import PREREQUISITE_STEPS, ProtocolApproval
+from perfproof_airflow.step import step
 
-PREREQUISITE_STEPS = ["prioritization", "load_test_authorization", "profiling_clearance"]
-APPROVAL_TIMEOUT = timedelta(days=31)
 
 
 @step(opens_cycle=True, multiple_outputs=True)
@@ -67,11 +64,8 @@ def prerequisites() -> Any:
     approvals = ProtocolApproval.partial(
         task_id="await_prerequisite_approvals",
         evidence=["prerequisites.json"],
-        timeout=APPROVAL_TIMEOUT.total_seconds(),
-        retries=3,
-        retry_delay=RETRY_DELAY,
         map_index_template="{{ task.step }}",
-    ).expand(step=PREREQUISITE_STEPS)
+    ).expand(step=list(PREREQUISITE_STEPS))
     opened >> artifacts
     state >> approvals
     return {"opened": opened, "approved": approvals}

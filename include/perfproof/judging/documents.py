@@ -1,0 +1,94 @@
+"""Verdicts as parts of `optimization-validation-report.json`. Figures are rounded here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from perfproof.calibration import Calibration, Rate
+from perfproof.judging.verdicts import GuardVerdict, TargetVerdict
+from perfproof.statistics.percent_change import as_number, exact, one_decimal
+
+
+def number(value: float | None) -> int | float | None:
+    """A measured value in full, whole numbers without a decimal point."""
+    return None if value is None else as_number(exact(value))
+
+
+def rounded(value: float | None, decimals: int = 2) -> float | None:
+    """A percentage for people; infinities (a ratio without an upper end) are None."""
+    if value is None or value in (float("inf"), float("-inf")):
+        return None
+    return round(value, decimals) + 0.0
+
+
+def verdict_document(verdict: TargetVerdict) -> dict[str, Any]:
+    """The field `verdict`. `improvement_percent` belongs to the interval: the median over all pairs of blocks."""
+    return {
+        "label": verdict.label.value,
+        "passes": verdict.passes,
+        "reason": verdict.reason,
+        "improvement_percent": rounded(verdict.estimate_percent),
+        "ci_low": rounded(verdict.ci_low),
+        "ci_high": rounded(verdict.ci_high),
+        "confidence": verdict.confidence,
+        "threshold_percent": number(verdict.threshold_percent),
+        "blocks": list(verdict.blocks),
+        "runs_needed": verdict.runs_needed,
+        "cliffs_delta": rounded(verdict.cliffs_delta),
+    }
+
+
+def guard_document(verdict: GuardVerdict) -> dict[str, Any]:
+    """One entry of `guards`. `scale` says what worsening, interval and margin are in; positive is worse."""
+    return {
+        "metric": verdict.metric,
+        "label": verdict.label.value,
+        "unit": verdict.unit.value,
+        "baseline": number(verdict.baseline),
+        "optimized": number(verdict.optimized),
+        "worsening_percent": rounded(verdict.worsening_percent),
+        "worsening": rounded(verdict.worsening, 4),
+        "ci_low": rounded(verdict.ci_low, 4),
+        "ci_high": rounded(verdict.ci_high, 4),
+        "margin_percent": rounded(verdict.margin_percent),
+        "floor": number(verdict.floor),
+        "scale": verdict.scale.value,
+        "confidence": verdict.confidence,
+        "blocks": list(verdict.blocks),
+        "runs_needed": verdict.runs_needed,
+        "reason": verdict.reason,
+    }
+
+
+def regression_document(verdict: GuardVerdict) -> dict[str, Any]:
+    """One entry of `regressions`, in the spec's four fields. The percentage is None if the baseline is zero."""
+    percentage = verdict.regression_percentage
+    return {
+        "metric": verdict.metric,
+        "baseline": number(verdict.baseline),
+        "optimized": number(verdict.optimized),
+        "regression_percentage": None if percentage is None else one_decimal(exact(percentage)),
+    }
+
+
+def calibration_document(calibration: Calibration) -> dict[str, Any]:
+    """The field `calibration`."""
+    return {
+        "blocks": calibration.blocks,
+        "repetitions": calibration.repetitions,
+        "false_improved": _rate(calibration.false_improved),
+        "false_regression": _rate(calibration.false_regression),
+        "noise_percent": rounded(calibration.noise_percent),
+        "note": calibration.note,
+    }
+
+
+def _rate(rate: Rate | None) -> dict[str, Any] | None:
+    if rate is None:
+        return None
+    return {
+        "count": rate.count,
+        "share": rounded(rate.share, 4),
+        "low": rounded(rate.low, 4),
+        "high": rounded(rate.high, 4),
+    }

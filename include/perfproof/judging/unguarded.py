@@ -1,0 +1,93 @@
+"""What nobody declared as a guard: latencies of the other transactions, and the other percentiles of the target's.
+
+They are too noisy for a margin of 5 %, so an uncertain one does not keep a change from passing; it is reported with its
+interval. A proved worsening counts as a regression all the same: guarding decides who must show innocence, not whether
+guilt may be seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from perfproof.config import Judge, Mode, Service
+from perfproof.judging.block_values import measured, trouble_with
+from perfproof.judging.documents import number, rounded
+from perfproof.judging.guard import judge_guard
+from perfproof.judging.guarded import values_of
+from perfproof.judging.measured_blocks import Block, Kind, Located, Side
+from perfproof.judging.relative_change import relative_change
+from perfproof.judging.verdicts import GuardLabel, GuardVerdict
+from perfproof.statistics.mann_whitney import chance_of_larger
+from perfproof.statistics.multiplicity import holm
+from perfproof.statistics.sample_size import MOST_BLOCKS, blocks_to_decide
+from perfproof.telemetry import Direction, Unit
+
+MARGIN = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Unguarded:
+    """`reported` are entries of the document's `unguarded`; `regressions` are those whose worsening is proved."""
+
+    reported: tuple[dict[str, Any], ...]
+    regressions: tuple[GuardVerdict, ...]
+
+
+def _metrics(service: Service, target: Located) -> list[Located]:
+    found = []
+    for transaction in service.transactions:
+        for key in ("p50", "p95", "p99") if transaction.name == target.transaction else ("p95",):
+            name = f"{transaction.name}_latency_{key}"
+            if name != target.name:
+                found.append(Located(name, Kind.LATENCY, Unit.MILLISECONDS, Direction.LOWER, key=key, transaction=transaction.name))
+    return found
+
+
+def judge_unguarded(blocks: Sequence[Block], service: Service, target: Located, *, judge: Judge, block_seconds: float) -> Unguarded:
+    """All latencies that are neither target nor guard. Worsenings are claimed together, hence Holm's correction."""
+    sides = []
+    for metric in _metrics(service, target):
+        before, after = (
+            measured(values_of(blocks, side, metric, block_seconds=block_seconds), where=f"{metric.name} of the {side}") for side in Side
+        )
+        sides.append((metric, before, after))
+    p_values = holm([1.0 if trouble_with(x, y) else chance_of_larger(x, y) for _, x, y in sides])
+    reported, regressions = [], []
+    for (metric, before, after), p in zip(sides, p_values, strict=True):
+        verdict = judge_guard(
+            metric.name, metric.unit, metric.direction, before, after,
+            margin=MARGIN, floor=0.0, confidence=judge.confidence, mode=Mode.PROVED,
+        )  # fmt: skip
+        if verdict.label is GuardLabel.REGRESSION and p <= (1 - judge.confidence) / 2:
+            reason = f"Not a declared guard, but its worsening is proved (p {p:.2g} after Holm's correction): {verdict.reason}"
+            regressions.append(replace(verdict, reason=reason))
+        else:
+            reported.append(_entry(verdict, before, after))
+    return Unguarded(tuple(reported), tuple(regressions))
+
+
+def _entry(verdict: GuardVerdict, before: tuple[float, ...], after: tuple[float, ...]) -> dict[str, Any]:
+    return {
+        "metric": verdict.metric,
+        "unit": verdict.unit.value,
+        "baseline": number(verdict.baseline),
+        "optimized": number(verdict.optimized),
+        "change_percent": rounded(verdict.worsening_percent),
+        "ci_low": rounded(verdict.ci_low),
+        "ci_high": rounded(verdict.ci_high),
+        "reason": _reason(verdict, before, after),
+    }
+
+
+def _reason(verdict: GuardVerdict, before: tuple[float, ...], after: tuple[float, ...]) -> str:
+    if verdict.baseline is None or verdict.ci_low is None:
+        return f"Reported, not guarded. {verdict.reason}"
+    noise = relative_change(before, after, confidence=verdict.confidence).deviation
+    needed = blocks_to_decide(noise, MARGIN, confidence=verdict.confidence)
+    count = f"{needed} blocks" if needed < MOST_BLOCKS else f"{MOST_BLOCKS} or more blocks"
+    return (
+        f"Reported, not guarded: one block differs from the next by {100 * noise:.0f} %, so a margin of {MARGIN:.0%} would take about"
+        f" {count} a side. {verdict.reason}"
+    )

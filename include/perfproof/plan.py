@@ -1,0 +1,177 @@
+"""The optimization plan of phase 3: the optimizations under consideration, in the order in which the findings support them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+
+from perfproof.config import Cause, Optimization, Risk
+from perfproof.errors import ArtifactError, ParameterError
+from perfproof.findings import MINOR, DiagnosticFinding, described_kinds, names_in_common
+from perfproof.moments import stamp
+
+NO_FINDING = "not supported by a finding"
+RISKS = (Risk.LOW, Risk.MEDIUM, Risk.HIGH)
+
+
+class Support(IntEnum):
+    """How far the findings carry an optimization; the lowest comes first."""
+
+    DESCRIBED = 0
+    SAME_CAUSE = 1
+    NONE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    optimization: Optimization
+    support: Support
+    finding: DiagnosticFinding | None
+    gain: float
+    gain_basis: str
+
+
+def define_plan(
+    *,
+    optimizations: Sequence[Optimization],
+    considered: Sequence[str],
+    findings: Sequence[DiagnosticFinding],
+    hypotheses: Mapping[str, Any],
+    target_metric: str,
+    baseline: Mapping[str, Any],
+    references: Mapping[str, Mapping[str, str]],
+    plan_id: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """`optimization-plan.json` (shape 9).
+
+    With `considered` ids those optimizations are planned, supported or not; without, every one that a finding supports,
+    and the others stand under `not_planned`. `references` holds {name, sha256} of `baseline`, `query-plans` and
+    `profile-<service>` as far as they exist. Raises ParameterError if nothing can be planned or an id is unknown, and
+    ArtifactError if an optimization cannot be traced to a baseline metric.
+    """
+    known = {o.id: o for o in optimizations}
+    for wanted in considered:
+        if wanted not in known:
+            raise ParameterError(
+                251, where="optimizations", what="unknown optimization", got=wanted, expected=", ".join(known), fix="name a known one"
+            )
+    judged = [_judge(o, findings) for o in optimizations if not considered or o.id in considered]
+    planned = [j for j in judged if considered or j.support is not Support.NONE]
+    if not planned:
+        raise ParameterError(
+            252, where="optimizations", what="no optimization is supported by a finding", got=", ".join(known) or "none in the protocol file",
+            fix="name those to plan nevertheless in the trigger form, or describe others in the protocol file",
+        )  # fmt: skip
+    planned.sort(key=lambda j: (j.support, -j.gain, RISKS.index(j.optimization.risk), j.optimization.id))
+    tasks = [
+        _task(j, priority, hypotheses=hypotheses, target_metric=target_metric, baseline=baseline, references=references)
+        for priority, j in enumerate(planned, start=1)
+    ]
+    return {
+        "plan_date": stamp(now),
+        "plan_id": plan_id,
+        "target_metric": target_metric,
+        "baseline": dict(references["baseline"]),
+        "tasks": tasks,
+        "unresolved_dependencies": [
+            {"task": t["id"], "dependency": d["name"]} for t in tasks for d in t["dependencies"] if not d["resolved"]
+        ],
+        "not_planned": [{"id": j.optimization.id, "title": j.optimization.title, "reason": NO_FINDING} for j in judged if j not in planned],
+    }
+
+
+def _judge(optimization: Optimization, findings: Sequence[DiagnosticFinding]) -> _Judged:
+    """The heaviest finding that is what `confirms` describes; if it describes nothing known, the heaviest of the same cause."""
+    own = [f for f in findings if f.service == optimization.service and f.cause is optimization.cause and f.weight >= MINOR]
+    own.sort(key=lambda f: (not f.confirming, -f.weight, f.kind, f.text))
+    kinds = described_kinds(optimization.confirms) if optimization.cause is Cause.DATABASE_CONTENTION else frozenset()
+    described = [f for f in own if f.kind in kinds or names_in_common(optimization.confirms, f.names)]
+    if described:
+        return _Judged(optimization, Support.DESCRIBED, described[0], *_gain(optimization, described[0]))
+    if own and not kinds and own[0].confirming:
+        return _Judged(optimization, Support.SAME_CAUSE, own[0], *_gain(optimization, own[0]))
+    return _Judged(optimization, Support.NONE, None, *_gain(optimization, None))
+
+
+def _gain(optimization: Optimization, finding: DiagnosticFinding | None) -> tuple[float, str]:
+    """Amdahl: removing a part that takes a share p of the time saves p at most, over all requests."""
+    stated = optimization.expected_gain_percent
+    if finding is None or finding.share is None:
+        return stated, f"the owner expects {stated:g} percent; no share is known that would bound it"
+    bound = round(100 * min(finding.share, 1.0), 2)
+    basis = f"the owner expects {stated:g} percent; what the finding names takes {bound:g} percent of {finding.share_of}"
+    if bound < stated:
+        return bound, f"{basis}, so no more can be saved over all requests (a single transaction may gain more)"
+    return stated, basis
+
+
+def _task(
+    judged: _Judged,
+    priority: int,
+    *,
+    hypotheses: Mapping[str, Any],
+    target_metric: str,
+    baseline: Mapping[str, Any],
+    references: Mapping[str, Mapping[str, str]],
+) -> dict[str, Any]:
+    optimization, finding = judged.optimization, judged.finding
+    hypothesis = _hypothesis(optimization, hypotheses)
+    cell = _baseline_cell(optimization, hypothesis, target_metric, baseline)
+    text = NO_FINDING if finding is None else finding.text
+    if judged.support is Support.SAME_CAUSE:
+        text += " (same cause; whether this is what would confirm the optimization is for its owner to say)"
+    return {
+        "id": optimization.id,
+        "title": optimization.title,
+        "service": optimization.service,
+        "owner": optimization.owner,
+        "risk": optimization.risk.value,
+        "risk_notes": optimization.risk_notes,
+        "expected_gain_percent": judged.gain,
+        "stated_gain_percent": optimization.expected_gain_percent,
+        "gain_basis": judged.gain_basis,
+        "cause": optimization.cause.value,
+        "finding": text,
+        "support": judged.support.name.lower(),
+        "confirms": optimization.confirms,
+        "evidence": _evidence(finding, references),
+        "hypothesis": hypothesis["id"] if hypothesis else None,
+        "dependencies": [{"name": d.name, "resolved": d.resolved} for d in optimization.dependencies],
+        "baseline_metric": cell["metric_name"],
+        "baseline_value": cell["value"],
+        "baseline_unit": cell["unit"],
+        "priority": priority,
+    }
+
+
+def _hypothesis(optimization: Optimization, hypotheses: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The hypothesis of the same service and cause; a confirmed one before an open, and none that was refuted."""
+    same = [h for h in hypotheses["hypotheses"] if h["service"] == optimization.service and h["cause"] == optimization.cause]
+    alive = [h for h in same if h["status"] != "refuted"]
+    return min(alive, key=lambda h: (h["status"] != "confirmed", h["id"]), default=None)
+
+
+def _baseline_cell(
+    optimization: Optimization, hypothesis: Mapping[str, Any] | None, target: str, baseline: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    cells = [c for c in baseline["cells"] if c["service"] == optimization.service and c["value"] is not None]
+    wanted = [target, *([hypothesis["metric"]] if hypothesis else [])]
+    named = [c for name in wanted for c in cells if c["metric_name"] == name]
+    cell: Mapping[str, Any] | None = next(iter([*named, *(c for c in cells if c["kind"] == "latency")]), None)
+    if cell is None:
+        raise ArtifactError(
+            251, where=f"plan {optimization.id}", what="no baseline metric to trace to", got=optimization.service, expected=target,
+            fix="capture the baseline of that service",
+        )  # fmt: skip
+    return cell
+
+
+def _evidence(finding: DiagnosticFinding | None, references: Mapping[str, Mapping[str, str]]) -> list[dict[str, str]]:
+    if finding is None:
+        return []
+    key = "query-plans" if finding.source == "query_plans" else f"profile-{finding.service}"
+    return [dict(references[key])] if key in references else []

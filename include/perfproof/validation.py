@@ -1,0 +1,219 @@
+"""`optimization-validation-report.json`: what the measured blocks say about a change, with everything it rests on.
+
+A validation that cannot be made (no valid block, another service, one build on both sides, a target that blocks do not
+measure) raises ArtifactError, the halt of the spec. One that can be made always yields a document; whether it is good
+enough is Gate 3's to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from perfproof.calibration import Calibration, GuardBlocks, calibrate
+from perfproof.config import GuardKind, Judge, Mode, Service, Thresholds
+from perfproof.judging.documents import (
+    calibration_document,
+    guard_document,
+    number,
+    regression_document,
+    verdict_document,
+)
+from perfproof.judging.drift import drift_document
+from perfproof.judging.error_rate import judge_error_rate_target
+from perfproof.judging.guarded import errors_of, judge_guards, values_of
+from perfproof.judging.measured_blocks import Block, Kind, Located, Side, interleaved, locate, part, read_blocks, refuse
+from perfproof.judging.samples import enough_requests, samples_document
+from perfproof.judging.target import judge_target
+from perfproof.judging.unguarded import judge_unguarded
+from perfproof.judging.verdicts import GuardLabel, GuardVerdict, TargetLabel, TargetVerdict
+from perfproof.moments import stamp
+from perfproof.statistics.percent_change import exact, one_decimal
+
+PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
+SEQUENTIAL = " Measured one after the other, not interleaved: a change of the environment in between would look the same."
+
+
+def validate_change(
+    *,
+    measurement: Mapping[str, Any],
+    baseline_document: Mapping[str, Any],
+    baseline_ref: Mapping[str, str],
+    plan_ref: Mapping[str, str],
+    measurement_ref: Mapping[str, str],
+    service: Service,
+    target_metric: str,
+    optimization_ids: Sequence[str],
+    thresholds: Thresholds,
+    judge: Judge,
+    now: datetime,
+) -> dict[str, Any]:
+    """The validation report as a document. Raises ArtifactError if no validation is possible.
+
+    The refs are {"name", "sha256"} of what the report traces to. status: pass only when the target passes in the judge's
+    mode and every guard shows no regression; fail when the target is short or a guard regressed; else inconclusive.
+    """
+    where = str(measurement_ref.get("name", "measurement"))
+    builds, seconds = _checked(measurement, service, optimization_ids, where)
+    every = read_blocks(measurement, where=where)
+    blocks = tuple(b for b in every if b.valid)
+    for side in Side:
+        if not any(b.side is side for b in blocks):
+            reasons = sorted({r for b in every if b.side is side for r in b.invalid_reasons})
+            raise refuse(
+                320,
+                where,
+                f"validation not possible: no valid block of the {side}",
+                "measure again",
+                got="; ".join(reasons) or None,
+            )
+    target = locate(target_metric, service)
+    drift = drift_document(target, service.name, values_of(blocks, Side.BASELINE, target, block_seconds=seconds), baseline_document)
+    in_turn = bool(part(measurement, "interleaved", bool, where=where)) and interleaved(blocks)
+    verdict = _judge_target(blocks, target, thresholds=thresholds, judge=judge, block_seconds=seconds)
+    unguarded = judge_unguarded(blocks, service, target, judge=judge, block_seconds=seconds)
+    guards = (*judge_guards(blocks, service, judge=judge, block_seconds=seconds), *unguarded.regressions)
+    reported = list(unguarded.reported)
+    if not in_turn:
+        verdict = replace(verdict, reason=verdict.reason + SEQUENTIAL)
+        guards = tuple(replace(g, reason=g.reason + SEQUENTIAL) for g in guards)
+        reported = [{**entry, "reason": entry["reason"] + SEQUENTIAL} for entry in reported]
+    regressions = [regression_document(g) for g in guards if g.label is GuardLabel.REGRESSION]
+    calibration = _calibrate(blocks, target, service, thresholds=thresholds, judge=judge, block_seconds=seconds)
+    return {
+        "validation_date": stamp(now),
+        "optimization_id": optimization_ids[0],
+        "target_metric": target.name,
+        "baseline": _side(verdict.baseline, target, blocks, Side.BASELINE),
+        "optimized": _side(verdict.optimized, target, blocks, Side.CANDIDATE),
+        "improvement": {
+            "absolute": number(verdict.absolute),
+            "percentage": None if verdict.improvement_percent is None else one_decimal(exact(verdict.improvement_percent)),
+            "meets_threshold": verdict.meets_threshold,
+        },
+        "regressions": regressions,
+        "regression_count": len(regressions),
+        "status": _status(verdict, guards),
+        "service": service.name,
+        "optimizations": list(optimization_ids),
+        "mode": judge.mode.value,
+        "interleaved": in_turn,
+        "verdict": verdict_document(verdict),
+        "guards": [guard_document(g) for g in guards],
+        "unguarded": reported,
+        "builds": builds,
+        "drift": drift,
+        "calibration": calibration_document(calibration),
+        "samples": samples_document(every, blocks, target, block_seconds=seconds, confidence=judge.confidence),
+        "traces_to": {"baseline": _ref(baseline_ref), "plan": _ref(plan_ref), "measurement": _ref(measurement_ref)},
+    }
+
+
+def _ref(reference: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "name": part(reference, "name", str, where="reference"),
+        "sha256": part(reference, "sha256", str, where="reference"),
+    }
+
+
+def _checked(measurement: Mapping[str, Any], service: Service, optimization_ids: Sequence[str], where: str) -> tuple[dict[str, str], float]:
+    """The builds and the seconds of a block, after everything that makes a validation impossible by itself."""
+    if not optimization_ids:
+        raise refuse(321, where, "validation not possible: no optimization is named", "name what was implemented")
+    measured_service = part(measurement, "service", str, where=where)
+    if measured_service != service.name:
+        raise refuse(
+            322, where, "validation not possible: another service was measured", "measure the service of the optimization",
+            got=measured_service, expected=service.name,
+        )  # fmt: skip
+    declared = part(measurement, "builds", Mapping, where=where)
+    builds = {side.value: part(declared, side.value, str, where=f"{where}.builds") for side in Side}
+    if not all(b.strip() for b in builds.values()):
+        raise refuse(
+            323,
+            f"{where}.builds",
+            "validation not possible: a build has no id",
+            "let the endpoint answer its build",
+            got=declared,
+        )
+    if builds[Side.BASELINE] == builds[Side.CANDIDATE]:
+        raise refuse(
+            324, f"{where}.builds", "validation not possible: both sides ran the same build", "deploy the candidate, then clear this task",
+            got=builds[Side.CANDIDATE],
+        )  # fmt: skip
+    seconds = part(measurement, "block_seconds", (int, float), where=where)
+    if not 0 < seconds < float("inf"):
+        raise refuse(325, f"{where}.block_seconds", "validation not possible: not a duration", "measure again", got=seconds)
+    return builds, float(seconds)
+
+
+def _judge_target(blocks: Sequence[Block], target: Located, *, thresholds: Thresholds, judge: Judge, block_seconds: float) -> TargetVerdict:
+    if target.kind is Kind.ERROR_RATE:
+        return judge_error_rate_target(
+            target.name,
+            before=errors_of(blocks, Side.BASELINE),
+            after=errors_of(blocks, Side.CANDIDATE),
+            threshold_percent=thresholds.improvement,
+            mode=judge.mode,
+            confidence=judge.confidence,
+        )
+    verdict = judge_target(
+        target.name,
+        target.unit,
+        target.direction,
+        values_of(blocks, Side.BASELINE, target, block_seconds=block_seconds),
+        values_of(blocks, Side.CANDIDATE, target, block_seconds=block_seconds),
+        threshold_percent=thresholds.improvement,
+        mode=judge.mode,
+        confidence=judge.confidence,
+    )
+    too_short = enough_requests(blocks, target)
+    if too_short and judge.mode is Mode.PROVED and verdict.label is not TargetLabel.INCONCLUSIVE:
+        return replace(verdict, label=TargetLabel.INCONCLUSIVE, passes=False, reason=f"{verdict.reason} But {too_short}")
+    return replace(verdict, reason=f"{verdict.reason} But {too_short}") if too_short else verdict
+
+
+def _side(value: float | None, target: Located, blocks: Sequence[Block], side: Side) -> dict[str, Any]:
+    first = next(b for b in blocks if b.side is side)
+    return {"value": number(value), "unit": target.unit.value, "timestamp": first.started_at}
+
+
+def _status(verdict: TargetVerdict, guards: Sequence[GuardVerdict]) -> str:
+    if verdict.label is TargetLabel.SHORT or any(g.label is GuardLabel.REGRESSION for g in guards):
+        return FAIL
+    if verdict.passes and all(g.label is GuardLabel.NO_REGRESSION for g in guards):
+        return PASS
+    return INCONCLUSIVE
+
+
+def _calibrate(
+    blocks: Sequence[Block],
+    target: Located,
+    service: Service,
+    *,
+    thresholds: Thresholds,
+    judge: Judge,
+    block_seconds: float,
+) -> Calibration:
+    guards = []
+    for guard in service.guards:
+        if guard.kind is GuardKind.ERROR_RATE:
+            continue
+        metric = Located(guard.name, Kind.GUARD, guard.unit, guard.direction, key=guard.name)
+        values = values_of(blocks, Side.BASELINE, metric, block_seconds=block_seconds)
+        if all(v is not None for v in values):
+            known = tuple(v for v in values if v is not None)
+            guards.append(GuardBlocks(guard.name, guard.unit, guard.direction, known, guard.margin, guard.floor))
+    values = values_of(blocks, Side.BASELINE, target, block_seconds=block_seconds)
+    return calibrate(
+        [float("nan") if v is None else v for v in values],
+        metric=target.name,
+        unit=target.unit,
+        direction=target.direction,
+        threshold_percent=thresholds.improvement,
+        mode=judge.mode,
+        confidence=judge.confidence,
+        guards=guards,
+    )

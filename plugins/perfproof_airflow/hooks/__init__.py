@@ -1,0 +1,1 @@
+"""Hooks: each wraps one client, keeps no state, answers perfproof's dataclasses and raises perfproof's errors."""

@@ -1,0 +1,227 @@
+"""Load as the protocol sends it: authorized, on one target at a time, logged before and after, with every row kept."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from perfproof.config import Endpoint, Service
+from perfproof.errors import LoadError, ProfileError
+from perfproof.evidence import EntryType
+from perfproof.load.authorization import Authorization, check_authorized, read_authorization
+from perfproof.load.plan import LoadPlan, Scenario, plan_for
+from perfproof.load.verdict import Outcome
+from perfproof.moments import stamp
+from perfproof_airflow import settings
+from perfproof_airflow.cycle import Cycle, now
+from perfproof_airflow.hooks.endpoint import EndpointHook
+from perfproof_airflow.hooks.load import Injection, LoadHook, LoadRun
+from perfproof_airflow.protected import verified_approvals
+
+LOCK_PATIENCE_SECONDS = 120.0
+PROFILE_SECONDS = 8.0
+
+
+def endpoint_of(service: Service, side: str) -> Endpoint:
+    """Baseline or candidate of a service. Raises LoadError if there is no candidate."""
+    endpoint = service.endpoints.baseline if side == "baseline" else service.endpoints.candidate
+    if endpoint is None:
+        raise LoadError(401, where=service.name, what="the protocol file names no candidate endpoint", fix="add endpoints.candidate")
+    return endpoint
+
+
+def target_service(cycle: Cycle) -> Service:
+    """The service whose metric is the target of the cycle."""
+    services = [cycle.protocol.service(name) for name in cycle.parameters.services]
+    return next(s for s in services if s.metric(cycle.parameters.target_metric) is not None)
+
+
+def authorization(cycle: Cycle) -> Authorization:
+    """What the SRE lead authorized, from a record that was verified just now."""
+    from perfproof_airflow.sensors.questions import PREREQUISITE_INDEX
+
+    step = "load_test_authorization"
+    approved = verified_approvals(cycle, step, map_index=PREREQUISITE_INDEX[step])
+    return read_authorization(approved[0].request.question.shown)
+
+
+@contextmanager
+def target_lock(endpoint: Endpoint) -> Iterator[None]:
+    """Holds the target alone on this machine; the lock goes with the process. Raises LoadError after two minutes."""
+    directory = settings.evidence_root() / "locks"
+    directory.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+    with (directory / f"{endpoint.host}-{endpoint.port}.lock").open("w") as handle:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise LoadError(
+                        402, where=endpoint.instance, what="another load test holds this target", fix="clear this task when it has ended"
+                    ) from None
+                time.sleep(0.5)
+        yield
+
+
+def seed_of(cycle: Cycle, *parts: object) -> int:
+    """A seed that is the same for every try of the same work, and written into the plan."""
+    text = "/".join(map(str, (cycle.run, cycle.round, *parts)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+
+
+def send(cycle: Cycle, plan: LoadPlan, *, allowed: Authorization, endpoint: Endpoint, injections: Sequence[Injection] = ()) -> LoadRun:
+    """Runs one authorized plan. The log says that it started before anything is sent, and how it ended."""
+    started = len(cycle.store.of_type(EntryType.LOADTEST_STARTED))
+    check_authorized(plan, authorization=allowed, tests_so_far=started, now=now())
+    facts = {"scenario": plan.scenario.value, "target": endpoint.instance, "plan_sha256": plan.digest, "test": started + 1}
+    cycle.record(EntryType.LOADTEST_STARTED, {**facts, "plan": plan.document()})
+    workdir = settings.evidence_root() / cycle.run / "work"
+    run = LoadHook(workdir).run(plan, injections=injections)
+    completed = run.summary.outcome is Outcome.COMPLETED
+    kind = EntryType.LOADTEST_FINISHED if completed else EntryType.LOADTEST_ABORTED
+    cycle.record(kind, {**facts, "outcome": run.summary.outcome.value, "reason": run.summary.reason, "build": run.summary.build})
+    return run
+
+
+def run_scenario(cycle: Cycle, scenario: str, *, side: str, name: str) -> dict[str, Any]:
+    """Publishes the document of one scenario on one side, with its rows."""
+    from perfproof.load.rows import read_rows
+    from perfproof.load.verdict import failure_outcome, summarise
+    from perfproof_airflow.hooks.fault import DatabaseFaultHook
+
+    service = target_service(cycle)
+    endpoint = endpoint_of(service, side)
+    allowed = authorization(cycle)
+
+    def produce() -> dict[str, Any]:
+        plan = plan_for(
+            Scenario(scenario),
+            service=service,
+            endpoint=endpoint,
+            environment=cycle.protocol.environment,
+            profile=cycle.profile,
+            load=cycle.protocol.load,
+            seed=seed_of(cycle, side, scenario),
+        )
+        injections: list[Injection] = []
+        failure = cycle.profile.failure
+        if scenario == Scenario.FAILURE:
+            from perfproof_airflow.hooks.database import dsn_of
+
+            fault = DatabaseFaultHook(dsn_of(endpoint.database_connection, where=f"{service.name}.endpoints.{side}"))
+            injections = [Injection(at_second=failure.fault_at_second, action=fault.terminate_database_connections)]
+        with target_lock(endpoint):
+            run = send(cycle, plan, allowed=allowed, endpoint=endpoint, injections=injections)
+        rows = cycle.publish(name.removesuffix(".json") + "-rows.csv.gz", lambda: run.rows)
+        kept = read_rows(run.rows, where=name)
+        fault = None
+        if run.injected_at:
+            fault = failure_outcome(
+                kept,
+                plan=plan,
+                fault=failure.fault.value,
+                injected_at=run.injected_at[0],
+                recover_within_seconds=failure.recover_within_seconds,
+            )
+        return summarise(
+            kept,
+            plan=plan,
+            summary=run.summary,
+            service=service.name,
+            endpoint=side,
+            rows_reference=cycle.source(rows),
+            fault=fault,
+        )
+
+    return cycle.publish(name, produce)
+
+
+def measure_candidate(cycle: Cycle, *, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Publishes the interleaved blocks of baseline and candidate (ABBA order, so that drift falls on both alike)."""
+    from perfproof.load.blocks import Side, summarise_block
+    from perfproof.load.rows import read_rows
+
+    service = target_service(cycle)
+    environment = cycle.protocol.environment.name
+    endpoints = {side: endpoint_of(service, side) for side in ("baseline", "candidate")}
+    hooks = {side: EndpointHook(endpoint, environment=environment) for side, endpoint in endpoints.items()}
+    allowed = authorization(cycle)
+    measurement = cycle.profile.measurement
+
+    def block(side: str, order: int) -> dict[str, Any]:
+        plan = plan_for(
+            Scenario.MEASUREMENT,
+            service=service,
+            endpoint=endpoints[side],
+            environment=cycle.protocol.environment,
+            profile=cycle.profile,
+            load=cycle.protocol.load,
+            seed=seed_of(cycle, "block", order // 2),
+        )
+        with target_lock(endpoints[side]):
+            before = hooks[side].scrape()
+            run = send(cycle, plan, allowed=allowed, endpoint=endpoints[side])
+            after = hooks[side].scrape()
+        rows = cycle.publish(f"evidence/block-{order:02d}-{side}-rows.csv.gz", lambda: run.rows)
+        return summarise_block(
+            read_rows(run.rows, where=f"block {order}"),
+            plan=plan,
+            summary=run.summary,
+            metrics_before=before,
+            metrics_after=after,
+            guards=service.guards,
+            side=Side(side),
+            order=order,
+            rows_reference=cycle.source(rows),
+        )
+
+    def produce() -> dict[str, Any]:
+        builds = {side: hook.build().build for side, hook in hooks.items()}
+        order = [side for pair in range(measurement.blocks) for side in _pair(pair)]
+        blocks = [block(side, number) for number, side in enumerate(order)]
+        after = {side: hook.build().build for side, hook in hooks.items()}
+        if after != builds:
+            raise LoadError(
+                403, where=service.name, what="a build changed while it was measured", got=after, expected=builds, fix="clear this task"
+            )
+        return {
+            "service": service.name,
+            "builds": builds,
+            "interleaved": True,
+            "started_at": blocks[0]["started_at"] if blocks else stamp(now()),
+            "rate": measurement.rate,
+            "block_seconds": measurement.block_seconds,
+            "blocks": blocks,
+        }
+
+    return cycle.publish("evidence/measurement.json", produce, inputs=inputs)
+
+
+def _pair(number: int) -> tuple[str, str]:
+    return ("baseline", "candidate") if number % 2 == 0 else ("candidate", "baseline")
+
+
+def profile_service(cycle: Cycle, name: str) -> dict[str, Any]:
+    """Publishes the profile of a service's baseline under peak load: stacks, flame graph and document."""
+    from perfproof_airflow.hooks.profile_run import record_profile
+
+    clearance = verified_clearance(cycle, name)
+    service = cycle.protocol.service(name)
+    return record_profile(cycle, service, seconds=PROFILE_SECONDS, clearance=clearance)
+
+
+def verified_clearance(cycle: Cycle, service: str) -> str:
+    """Digest of the clearance that covers `service`. Raises ProfileError if security did not clear it."""
+    from perfproof_airflow.sensors.questions import PREREQUISITE_INDEX
+
+    step = "profiling_clearance"
+    approved = verified_approvals(cycle, step, map_index=PREREQUISITE_INDEX[step])[0]
+    if service not in approved.request.question.shown["services"]:
+        raise ProfileError(401, where=service, what="the profiling clearance does not cover this service", fix="ask for clearance again")
+    return approved.entry_sha256

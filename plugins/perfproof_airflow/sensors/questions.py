@@ -1,0 +1,243 @@
+"""The approvals of the protocol: what each step asks, of whom, and what the answer is bound to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from perfproof.announcements import confirmation_prompt
+from perfproof.approvals import APPROVAL, Asked, Decision, Evidence, Note, Question, Request
+from perfproof.approvals.rules import Refused
+from perfproof.config_checks import TASK_OWNER
+from perfproof.errors import ApprovalError, PerfproofError
+from perfproof.evidence import EvidenceStore
+from perfproof_airflow.cycle import Cycle
+from perfproof_airflow.sensors.approval import ApprovalSensor
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+# The prerequisites' approvals are one mapped task; the position of a step is its map index.
+PREREQUISITE_STEPS = ("prioritization", "load_test_authorization", "profiling_clearance")
+PREREQUISITE_INDEX = {step: index for index, step in enumerate(PREREQUISITE_STEPS)}
+PLAN_FIELDS = ("id", "title", "service", "owner", "risk", "risk_notes", "expected_gain_percent", "finding")
+
+
+class ProtocolApproval(ApprovalSensor):
+    """Waits for the approval of one step of the protocol. `evidence` holds names of live evidence of the cycle."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Asks with the protocol file's expiry and polling."""
+        approvals = Cycle.of(context).protocol.approvals
+        self.expires_after_days, self.poll_seconds = approvals.expires_after_days, approvals.poll_seconds
+        return super().execute(context)
+
+    def open_store(self, context: Context) -> EvidenceStore:
+        """The evidence of the running cycle."""
+        return Cycle.of(context).store
+
+    def build_question(self, context: Context) -> Question:
+        """The step's question, bound to the live version of its evidence."""
+        cycle = Cycle.of(context)
+        question, shown = self.ask(cycle)
+        return Question(
+            run=cycle.run,
+            dag_id=cycle.dag_id,
+            run_id=cycle.run_id,
+            step=self.step,
+            map_index=cycle.map_index,
+            round=cycle.round,
+            question=question,
+            options=self.options(),
+            roles=self.roles(cycle),
+            evidence=self.bound_to(cycle),
+            shown=shown,
+            note=self.note(),
+            forbidden=self.forbidden(cycle),
+        )
+
+    def bound_to(self, cycle: Cycle) -> tuple[Evidence, ...]:
+        """The live evidence by digest."""
+        references = [cycle.reference(name) for name in self.evidence]
+        return tuple(Evidence(name=r["name"], sha256=r["sha256"]) for r in references)
+
+    def options(self) -> tuple[Decision, ...]:
+        """What can be answered."""
+        return APPROVAL
+
+    def note(self) -> Note:
+        """What must stand in the note."""
+        return Note.OPTIONAL
+
+    def roles(self, cycle: Cycle) -> tuple[Asked, ...]:
+        """The roles of the protocol file for this step."""
+        return asked_roles(cycle, cycle.protocol.approvals.steps[self.step])
+
+    def forbidden(self, cycle: Cycle) -> tuple[str, ...]:
+        """Who may not answer: who triggered the run, and the owners of what a plan proposes."""
+        owners: list[str] = []
+        if self.step == "plan":
+            owners = [str(task["owner"]) for task in cycle.document("optimization-plan.json")["tasks"]]
+        return tuple(sorted({cycle.triggered_by, *owners} - {""}))
+
+    def ask(self, cycle: Cycle) -> tuple[str, dict[str, Any]]:
+        """The question in words, and everything that is shown with it."""
+        return QUESTIONS[self.step](cycle)
+
+    def on_asked(self, context: Context, request: Request) -> None:
+        """Tells the notifiers who is waited for."""
+        people = ", ".join(p.id for role in request.roles if (asked := request.question.role(role)) for p in asked.people)
+        Cycle.of(context).say(f"Waiting for {people}: {request.question.step} ({request.request_id})", kind="waiting")
+
+    def on_refused(self, context: Context, request: Request, role: str, refused: Refused) -> None:
+        """Says why an answer decided nothing."""
+        Cycle.of(context).say(
+            f"{refused.code}: an answer to {request.question.step} as {role} was refused: {refused.reason}. It is asked again.", kind="refused"
+        )
+
+    def on_failed(self, context: Context, error: PerfproofError, record: Mapping[str, Any] | None) -> None:
+        """Writes the specification's error line."""
+        Cycle.of(context).halt(self.step, error)
+
+
+def asked_roles(cycle: Cycle, names: Sequence[str]) -> tuple[Asked, ...]:
+    """The roles with the people who hold them."""
+    return tuple(Asked(role=name, label=cycle.protocol.roles[name].label, people=cycle.protocol.roles[name].people) for name in names)
+
+
+class OwnerTask(ProtocolApproval):
+    """An external task of the person who owns an optimization, asked anew in each round. Its note names the change."""
+
+    def __init__(self, *, step: str, **kwargs: Any) -> None:
+        super().__init__(step=step, fresh_each_round=True, **kwargs)
+
+    def optimization_id(self, cycle: Cycle) -> str:
+        """Which optimization of the plan this is about."""
+        raise NotImplementedError
+
+    def plan_item(self, cycle: Cycle) -> dict[str, Any]:
+        """The plan's item. Raises ApprovalError if the plan has none of that id."""
+        wanted = self.optimization_id(cycle)
+        for item in cycle.document("optimization-plan.json")["tasks"]:
+            if item["id"] == wanted:
+                return dict(item)
+        raise ApprovalError(434, where=self.step, what="not in the plan", got=wanted, fix="clear define_plan")
+
+    def roles(self, cycle: Cycle) -> tuple[Asked, ...]:
+        """The owner alone, unless the protocol file names roles for this step."""
+        named = [role for role in cycle.protocol.approvals.steps[self.step] if role != TASK_OWNER]
+        if named:
+            return asked_roles(cycle, named)
+        owner = cycle.protocol.person(str(self.plan_item(cycle)["owner"]))
+        if owner is None:
+            raise ApprovalError(435, where=self.step, what="the owner is no person of the protocol file", fix="correct the protocol file")
+        return (Asked(role=TASK_OWNER, label="Owner of the task", people=(owner,)),)
+
+    def note(self) -> Note:
+        """The change reference."""
+        return Note.CHANGE_REFERENCE
+
+    def forbidden(self, cycle: Cycle) -> tuple[str, ...]:
+        """Nobody: saying that one's own task is done is not an approval of it."""
+        return ()
+
+
+class ImplementationApproval(OwnerTask):
+    """Waits until the owner of an optimization says that it is deployed to the candidate, with the change reference."""
+
+    template_fields: Sequence[str] = ("step", "evidence", "optimization")
+
+    def __init__(self, *, optimization: str, **kwargs: Any) -> None:
+        super().__init__(step="implementation", **kwargs)
+        self.optimization = optimization
+
+    def optimization_id(self, cycle: Cycle) -> str:
+        """The mapped id."""
+        return self.optimization
+
+    def ask(self, cycle: Cycle) -> tuple[str, dict[str, Any]]:
+        """What to deploy where."""
+        item = self.plan_item(cycle)
+        candidate = cycle.protocol.service(item["service"]).endpoints.candidate
+        where = f"to {candidate.instance}" if candidate else "in place"
+        question = f"Deploy {item['id']} ({item['title']}) {where}, then mark this task success with the change reference in its note."
+        return question, {field: item[field] for field in PLAN_FIELDS}
+
+
+def _prioritization(cycle: Cycle) -> tuple[str, dict[str, Any]]:
+    parameters = cycle.parameters
+    shown = {
+        "objective": parameters.objective,
+        "services": list(parameters.services),
+        "target metric": parameters.target_metric,
+        "environment": parameters.environment,
+        "optimizations": list(parameters.optimizations) or "those that the findings support",
+    }
+    return "Are these the performance objectives to work on in this cycle?", shown
+
+
+def _load_test_authorization(cycle: Cycle) -> tuple[str, dict[str, Any]]:
+    return "May these load tests run in this environment?", load_authorization(cycle)
+
+
+def load_authorization(cycle: Cycle) -> dict[str, Any]:
+    """What the SRE lead authorizes. Its window opens when the prerequisites were verified, so it is the same at each try."""
+    from perfproof.config import Target
+    from perfproof.load.authorization import authorization_document
+    from perfproof.moments import parse_stamp
+
+    entry = cycle.store.live("prerequisites.json")
+    if entry is None:
+        raise ApprovalError(436, where="load_test_authorization", what="the prerequisites are not verified", fix="clear verify_system_state")
+    endpoints = [cycle.protocol.service(name).endpoints for name in cycle.parameters.services]
+    used = [e for pair in endpoints for e in (pair.baseline, pair.candidate) if e is not None]
+    opened = parse_stamp(entry.time)
+    return authorization_document(
+        cycle.protocol.load, profile=cycle.profile, now=opened, targets=[Target(host=e.host, port=e.port) for e in used]
+    )
+
+
+def _profiling_clearance(cycle: Cycle) -> tuple[str, dict[str, Any]]:
+    shown = {
+        "services": list(cycle.parameters.services),
+        "profilers": "py-spy on the running process of the baseline; statement statistics and plans of its database, read-only",
+        "what is sampled": "function names and line numbers of call stacks; SQL texts without their values; no request data, no variables",
+    }
+    return "May these services be profiled and this data be sampled?", shown
+
+
+def _plan(cycle: Cycle) -> tuple[str, dict[str, Any]]:
+    plan = cycle.document("optimization-plan.json")
+    shown = {"target metric": plan["target_metric"], "tasks": [{f: item[f] for f in PLAN_FIELDS} for item in plan["tasks"]]}
+    return "Do you approve this optimization plan?", shown
+
+
+def _slo_updates(cycle: Cycle) -> tuple[str, dict[str, Any]]:
+    proposal = cycle.document("evidence/slo-proposal.json")
+    fields = ("slo_name", "service", "previous_target", "new_target", "justification", "alert_thresholds", "escalation_policy")
+    return "Do you approve these SLO updates?", {"updates": [{f: update[f] for f in fields} for update in proposal["updates"]]}
+
+
+def _handoff(cycle: Cycle) -> tuple[str, dict[str, Any]]:
+    from perfproof_airflow.gate import gate_outcomes
+
+    validation = cycle.document("optimization-validation-report.json")
+    record = cycle.document("slo-update-record.json")
+    shown = {
+        "improvement percent": validation["improvement"]["percentage"],
+        "regressions": validation["regression_count"],
+        "gates": {f"gate {number}": outcome for number, outcome in gate_outcomes(cycle).items()},
+        "SLO updates": [f"{u['slo_name']}: {u['previous_target']} -> {u['new_target']}" for u in record["updates"]],
+        "SLO approvals": sorted({f"{a['role']}: {a['name']}" for u in record["updates"] for a in u["approvers"]}),
+    }
+    return confirmation_prompt(cycle.protocol.labels.next_protocol), shown
+
+
+QUESTIONS = {
+    "prioritization": _prioritization,
+    "load_test_authorization": _load_test_authorization,
+    "profiling_clearance": _profiling_clearance,
+    "plan": _plan,
+    "slo_updates": _slo_updates,
+    "handoff": _handoff,
+}

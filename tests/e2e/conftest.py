@@ -1,0 +1,8 @@
+"""Lets the end-to-end tests import their rig, which lies beside them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
