@@ -12,7 +12,7 @@ REASON_LENGTH = 1000
 class Announcement(StrEnum):
     """The nine announcements of Protocol 18, in the order in which a cycle makes them."""
 
-    PHASE_1_START = "[MASTER RAY™ | PHASE 1 START] - Consolidating telemetry and incident evidence for performance triage..."  # noqa: RUF001
+    PHASE_1_START = "[MASTER RAY™ | PHASE 1 START] - Consolidating telemetry and incident evidence for performance triage..."
     PHASE_1_BASELINE = "[PHASE 1] Baseline capture in progress. Documenting SLO adherence and bottlenecks..."
     PHASE_2_START = "[MASTER RAY™ | PHASE 2 START] - Profiling critical transactions across services..."
     PHASE_2_LOAD = "[PHASE 2] Executing load scenarios to validate capacity and resilience..."

@@ -37,22 +37,31 @@ class Finding:
     previous: float | None
     current: float | None
     worsening_percent: float | None
-    limit_percent: float
     reason: str
 
 
-def compare_baselines(current: Mapping[str, Any], previous: Mapping[str, Any], *, limit_percent: float) -> list[Finding]:
-    """A finding for each cell of `current` (a baseline document) against the same cell of `previous`.
+def compare_with_previous(
+    parts: Sequence[Mapping[str, Any]], *, previous: Mapping[str, Any] | None, limit_percent: float
+) -> dict[str, Any]:
+    """`evidence/baseline-comparison.json`: each cell of `parts` (documents with `cells`) against the same cell of `previous`.
 
+    `previous` is the baseline document of the cycle before, None if there is none, which makes every finding unknown.
     Regressed means worse by more than the factor 1 + limit/100: at 200, more than three times the latency or less than a
     third of the throughput. So one limit holds for both directions.
     """
-    earlier = {(cell["service"], cell["metric_name"]): cell for cell in previous["cells"]}
-    return [_finding(cell, earlier.get((cell["service"], cell["metric_name"])), limit_percent) for cell in current["cells"]]
+    absent = "there is no earlier baseline" if previous is None else "not in the earlier baseline"
+    earlier = {(cell["service"], cell["metric_name"]): cell for cell in (previous or {"cells": []})["cells"]}
+    findings = [
+        _finding(cell, earlier.get((cell["service"], cell["metric_name"])), limit_percent, absent=absent)
+        for part in parts
+        for cell in part["cells"]
+    ]
+    against = None if previous is None else f"the baseline of {previous['collected_at']}"
+    return _document(findings, against=against, limit_percent=limit_percent)
 
 
-def compare_with_history(current: Mapping[str, Any], history: Sequence[Mapping[str, Any]], *, limit_percent: float) -> list[Finding]:
-    """A finding for each cell of `current` against the median of its values in `history`, of which at least three are needed."""
+def compare_with_history(current: Mapping[str, Any], history: Sequence[Mapping[str, Any]], *, limit_percent: float) -> dict[str, Any]:
+    """As `compare_with_previous`, against the median of each cell's values in `history`, of which at least three are needed."""
     findings = []
     for cell in current["cells"]:
         same = [
@@ -64,31 +73,32 @@ def compare_with_history(current: Mapping[str, Any], history: Sequence[Mapping[s
         ]
         reference = {**same[0], "value": statistics.median(e["value"] for e in same)} if len(same) >= MIN_HISTORY else None
         findings.append(_finding(cell, reference, limit_percent, absent=f"fewer than {MIN_HISTORY} earlier captures have a value"))
-    return findings
+    against = f"the median of {len(history)} earlier captures" if history else None
+    return _document(findings, against=against, limit_percent=limit_percent)
 
 
-def require_no_regression(findings: Sequence[Finding], *, against: str) -> None:
-    """Raises TelemetryError with every regressed metric. `against` names the reference, with its date.
+def require_no_regression(comparison: Mapping[str, Any]) -> None:
+    """Raises TelemetryError with every regressed metric of a comparison document.
 
-    The specification's halt of phase 2: results show regressions that need mitigation before anything is optimized.
+    The specification's halt: results show regressions that need mitigation before anything is optimized.
     """
     regressed = [
-        f"{f.service}/{f.metric} {f.previous:g} -> {f.current:g} {f.unit} ({f.worsening_percent:+.1f} %)"
-        for f in findings
-        if f.change is Change.REGRESSED
+        f"{f['service']}/{f['metric']} {f['previous']:g} -> {f['current']:g} {f['unit']} (worse by {f['worsening_percent']:g} %)"
+        for f in comparison["findings"]
+        if f["change"] == Change.REGRESSED
     ]
     if regressed:
         raise TelemetryError(
-            255, where="baseline", what=f"regressed against {against}", got="; ".join(regressed),
-            expected=f"worse by at most {findings[0].limit_percent:g} %",
-            fix="find what changed since and mitigate it, or raise regression_limit_percent with approval, then clear this task",
+            255, where="baseline", what=f"regressed against {comparison['against']}", got="; ".join(regressed),
+            expected=f"worse by at most {comparison['limit_percent']:g} %",
+            fix="find what changed since and mitigate it, or raise regression_limit_percent in the protocol file, then start anew",
         )  # fmt: skip
 
 
-def comparison_document(findings: Sequence[Finding], *, reference: Mapping[str, str]) -> dict[str, Any]:
-    """`evidence/baseline-comparison.json`: {reference, regressed, unknown, findings}. `reference` is {name, sha256} or a description."""
+def _document(findings: Sequence[Finding], *, against: str | None, limit_percent: float) -> dict[str, Any]:
     return {
-        "reference": dict(reference),
+        "against": against,
+        "limit_percent": limit_percent,
         "regressed": [f"{f.service}/{f.metric}" for f in findings if f.change is Change.REGRESSED],
         "unknown": [f"{f.service}/{f.metric}: {f.reason}" for f in findings if f.change is Change.UNKNOWN],
         "findings": [
@@ -100,7 +110,6 @@ def comparison_document(findings: Sequence[Finding], *, reference: Mapping[str, 
                 "previous": f.previous,
                 "current": f.current,
                 "worsening_percent": f.worsening_percent,
-                "limit_percent": f.limit_percent,
                 "reason": f.reason,
             }
             for f in findings
@@ -108,13 +117,7 @@ def comparison_document(findings: Sequence[Finding], *, reference: Mapping[str, 
     }
 
 
-def _finding(
-    cell: Mapping[str, Any],
-    earlier: Mapping[str, Any] | None,
-    limit: float,
-    *,
-    absent: str = "not in the earlier baseline",
-) -> Finding:
+def _finding(cell: Mapping[str, Any], earlier: Mapping[str, Any] | None, limit: float, *, absent: str) -> Finding:
     current = cell["value"]
     previous = None if earlier is None else earlier["value"]
     worsening: float | None = None
@@ -138,4 +141,4 @@ def _finding(
         worse = current > previous * factor if sign < 0 else current * factor < previous
         change = Change.REGRESSED if worse else Change.WITHIN_LIMIT
         reason = f"{'worse' if worsening > 0 else 'better or equal'} by {abs(worsening):g} %"
-    return Finding(cell["service"], cell["metric_name"], cell["unit"], change, previous, current, worsening, limit, reason)
+    return Finding(cell["service"], cell["metric_name"], cell["unit"], change, previous, current, worsening, reason)

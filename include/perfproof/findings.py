@@ -116,14 +116,11 @@ def described_kinds(description: str) -> frozenset[str]:
 
 
 def names_in_common(description: str, names: Iterable[str]) -> bool:
-    """Whether a word of `description` and a part of one of `names` have the same first five letters, or are equal."""
-    wanted = {_stem(word) for word in _words(description) - EMPTY_WORDS}
-    return any(_stem(part) in wanted for name in names for part in _words(name))
+    """Whether a word of `description` and a part of one of `names` begin alike: the shorter's first five letters at most."""
+    wanted = _words(description) - EMPTY_WORDS
+    parts = {part for name in names for part in _words(name)}
+    return any(part.startswith(word[:5]) or word.startswith(part[:5]) for word in wanted for part in parts)
 
 
 def _words(text: str) -> set[str]:
     return {word.casefold() for word in re.findall(r"[^\W\d_]+", text) if len(word) >= 4}
-
-
-def _stem(word: str) -> str:
-    return word[:5]

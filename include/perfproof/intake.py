@@ -7,14 +7,14 @@ cycle left. What nobody told us is listed under `unknown` and stays UNKNOWN.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from perfproof.baseline import Cell
 from perfproof.config import Protocol, Provides, Service, Slo, Source
 from perfproof.errors import TelemetryError
 from perfproof.moments import stamp
+from perfproof.parameters import Parameters
 from perfproof.telemetry import MetricSpec
 
 UNKNOWN = "UNKNOWN"
@@ -57,11 +57,17 @@ def source_document(
     }
 
 
-def require_critical_sources(documents: Sequence[Mapping[str, Any]], protocol: Protocol) -> None:
-    """Raises TelemetryError naming every critical source that is missing or was never asked.
+def require_critical(document: Mapping[str, Any]) -> None:
+    """Raises TelemetryError if a critical source is not ok: the halt "critical telemetry or incident data unavailable"."""
+    if document["critical"] and document["status"] != SourceStatus.OK:
+        raise TelemetryError(
+            265, where=f"source {document['source']}", what=f"critical {document['provides']} are unavailable", got=document["reason"],
+            fix="bring the source back or supply its file, then clear this task",
+        )  # fmt: skip
 
-    The specification's halt: pause if critical telemetry or incident data is unavailable.
-    """
+
+def require_critical_sources(documents: Sequence[Mapping[str, Any]], protocol: Protocol) -> None:
+    """Raises TelemetryError naming every critical source of the protocol file that is not ok or was never asked."""
     found = {str(document["source"]): document for document in documents}
     absent = [
         f"{source.name} ({source.provides}): {found[source.name]['reason'] if source.name in found else 'never asked'}"
@@ -75,51 +81,50 @@ def require_critical_sources(documents: Sequence[Mapping[str, Any]], protocol: P
         )  # fmt: skip
 
 
-def metric_record(cell: Cell) -> dict[str, Any]:
-    """One entry of the report's `metrics`; `value` is None where nothing was measured."""
-    moment = datetime.fromtimestamp(cell.window_end, UTC)
-    return {
-        "service": cell.service,
-        "metric": cell.metric,
-        "value": cell.value,
-        "unit": cell.unit.value,
-        "timestamp": stamp(moment),
-    }
-
-
 def intake_report(
     *,
     run: str,
     protocol: Protocol,
-    services: Sequence[Service],
-    sources: Sequence[Mapping[str, Any]],
-    metrics: Sequence[Mapping[str, Any]],
+    parameters: Parameters,
+    sources: Sequence[tuple[Mapping[str, Any], str]],
+    baseline: Mapping[str, Any],
     now: datetime,
 ) -> dict[str, Any]:
-    """`performance-intake-report.json` from source documents and metric records. Raises TelemetryError without a critical source."""
-    require_critical_sources(sources, protocol)
-    found = {kind: _items(sources, kind) for kind in COLLECTED}
-    points = pain_points(services, metrics=metrics, incidents=found[Provides.INCIDENTS], backlog=found[Provides.BACKLOG])
+    """`performance-intake-report.json` from (source document, its digest) pairs and the baseline document.
+
+    Raises TelemetryError if a critical source is not among them.
+    """
+    documents = [document for document, _ in sources]
+    require_critical_sources(documents, protocol)
+    services = [protocol.service(name) for name in parameters.services]
+    found = {kind: _items(documents, kind) for kind in COLLECTED}
+    metrics = [
+        {"service": cell["service"], "metric": cell["metric_name"], **{key: cell[key] for key in ("value", "unit", "timestamp")}}
+        for cell in baseline["cells"]
+    ]
     return {
         "report_date": stamp(now),
         "run": run,
-        "environment": protocol.environment.name,
-        "objective": protocol.objective,
-        "target_metric": protocol.target_metric,
-        "services": [service.name for service in services],
+        "environment": parameters.environment,
+        "objective": parameters.objective,
+        "target_metric": parameters.target_metric,
+        "services": list(parameters.services),
         "sources": [
-            {"name": s["source"], **{key: s[key] for key in ("provides", "critical", "status", "reason", "sha256")}} for s in sources
+            {"name": s["source"], **{key: s[key] for key in ("provides", "critical", "status", "reason")}, "sha256": digest}
+            for s, digest in sources
         ],
-        "metrics": [dict(metric) for metric in metrics],
+        "metrics": metrics,
         "alerts": [item for item in found[Provides.ALERTS] if item["type"] == "alerts"],
         "dashboards": [item for item in found[Provides.ALERTS] if item["type"] == "dashboards"],
         "incidents": found[Provides.INCIDENTS],
         "deployments": found[Provides.DEPLOYMENTS],
-        "logs": _items(sources, Provides.LOGS),
-        "traces": _items(sources, Provides.TRACES),
-        "pain_points": points,
+        "logs": _items(documents, Provides.LOGS),
+        "traces": _items(documents, Provides.TRACES),
+        "pain_points": pain_points(
+            services, metrics=metrics, slos=baseline["slos"], incidents=found[Provides.INCIDENTS], backlog=found[Provides.BACKLOG]
+        ),
         "backlog": found[Provides.BACKLOG],
-        "unknown": _unknown(services, sources, metrics, found),
+        "unknown": _unknown(services, documents, metrics, found),
     }
 
 
@@ -127,35 +132,43 @@ def pain_points(
     services: Sequence[Service],
     *,
     metrics: Sequence[Mapping[str, Any]],
+    slos: Sequence[Mapping[str, Any]],
     incidents: Sequence[Mapping[str, Any]],
     backlog: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    """{service, symptom, metric, value, unit, slo_target, business_impact, evidence} for each pain, worst missed target first."""
-    measured = {(m["service"], m["metric"]): m for m in metrics}
+    """{service, symptom, metric, value, unit, slo_target, business_impact, evidence} for each pain, worst missed target first.
+
+    A target is missed if the metric's value is on its wrong side, or if it was kept for a smaller share of the time than
+    the objective asks (`slos` are the baseline's records).
+    """
+    measured = {(m["service"], m["metric"]): m for m in metrics if m["value"] is not None}
+    adherence = {(record["service"], record["slo_name"]): record for record in slos}
     missed: list[tuple[float, dict[str, Any]]] = []
     told: list[dict[str, Any]] = []
     for service in services:
         for slo in service.slos:
-            spec = service.metric(slo.metric)
-            metric = measured.get((service.name, slo.metric))
-            if spec and metric and metric["value"] is not None and _excess(slo, spec, metric["value"]) > 0:
-                missed.append((_excess(slo, spec, metric["value"]), _missed_target(service, slo, metric)))
+            spec, metric = service.metric(slo.metric), measured.get((service.name, slo.metric))
+            if spec is None or metric is None:
+                continue
+            excess = (slo.target - metric["value"]) * spec.direction.sign / (abs(slo.target) or 1.0)
+            record = adherence.get((service.name, slo.name), {})
+            if excess > 0 or record.get("met") is False:
+                missed.append((excess, _missed_target(service, slo, spec, metric, record)))
         told += [_incident_pain(service, incident) for incident in incidents if service.name in incident["services"]]
         told += [_backlog_pain(service, item) for item in backlog if item["service"] == service.name]
     return [point for _, point in sorted(missed, key=lambda pair: -pair[0])] + told
 
 
-def _excess(slo: Slo, spec: MetricSpec, value: float) -> float:
-    """By which share of the target `value` misses it; 0 or less if it holds."""
-    return (slo.target - value) * spec.direction.sign / (abs(slo.target) or 1.0)
-
-
-def _missed_target(service: Service, slo: Slo, metric: Mapping[str, Any]) -> dict[str, Any]:
-    excess = f"{slo.name}: {metric['value']:g} {metric['unit']} against a target of {slo.target:g} {slo.unit.value}"
-    beyond = slo.sla is not None and _excess_of(slo, slo.sla, metric["value"])
+def _missed_target(service: Service, slo: Slo, spec: MetricSpec, metric: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    symptom = f"{slo.name}: {metric['value']:g} {metric['unit']} against a target of {slo.target:g} {slo.unit.value}"
+    kept = record.get("adherence_percent")
+    if kept is not None:
+        symptom += f", kept {kept:g} % of the time ({slo.objective_percent:g} % asked)"
+    if slo.sla is not None and (metric["value"] - slo.sla) * spec.direction.sign < 0:
+        symptom += f", beyond the SLA of {slo.sla:g}"
     return {
         "service": service.name,
-        "symptom": f"{excess}, beyond the SLA of {slo.sla:g}" if beyond else excess,
+        "symptom": symptom,
         "metric": slo.metric,
         "value": metric["value"],
         "unit": metric["unit"],
@@ -163,11 +176,6 @@ def _missed_target(service: Service, slo: Slo, metric: Mapping[str, Any]) -> dic
         "business_impact": service.business_impact.strip() or UNKNOWN,
         "evidence": [f"metric {slo.metric} at {metric['timestamp']}"],
     }
-
-
-def _excess_of(slo: Slo, sla: float, value: float) -> bool:
-    # The SLA lies on the far side of the target, which tells the direction.
-    return value > sla if sla >= slo.target else value < sla
 
 
 def _incident_pain(service: Service, incident: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,11 +54,10 @@ def define_plan(
     ArtifactError if an optimization cannot be traced to a baseline metric.
     """
     known = {o.id: o for o in optimizations}
-    for wanted in considered:
-        if wanted not in known:
-            raise ParameterError(
-                251, where="optimizations", what="unknown optimization", got=wanted, expected=", ".join(known), fix="name a known one"
-            )
+    unknown = [wanted for wanted in considered if wanted not in known]
+    if unknown:
+        got, expected = ", ".join(unknown), ", ".join(known)
+        raise ParameterError(251, where="optimizations", what="unknown optimization", got=got, expected=expected, fix="use a known id")
     judged = [_judge(o, findings) for o in optimizations if not considered or o.id in considered]
     planned = [j for j in judged if considered or j.support is not Support.NONE]
     if not planned:

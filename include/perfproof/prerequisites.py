@@ -134,12 +134,12 @@ def missing_required(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     return [str(item["name"]) for item in findings if item["required"] and item["status"] != Status.OK]
 
 
-def require_artifacts(findings: Sequence[Mapping[str, Any]]) -> None:
+def check_required(findings: Sequence[Mapping[str, Any]]) -> None:
     """Raises ArtifactError with every artifact that blocks the cycle, in one line."""
     blocking = blocking_artifacts(findings)
     if blocking:
         raise ArtifactError(
-            291, where="prerequisites", what=f"{len(blocking)} artifact(s) not validated and current", got="; ".join(blocking),
+            391, where="prerequisites", what=f"{len(blocking)} artifact(s) not validated and current", got="; ".join(blocking),
             fix="supply them at the paths of the protocol file, then clear this task",
         )  # fmt: skip
 
@@ -151,14 +151,13 @@ def examine_mirror(check: MirrorCheck, found: float | None, *, error: str | None
     """
     base = {"name": check.name, "kind": check.kind.value, "query": check.query, "production": check.production}
     if found is None or not math.isfinite(found):
-        unread = error or "no finite value"
         return {
             **base,
             "found": None,
             "tolerance": check.tolerance,
             "difference_percent": None,
             "status": Check.UNKNOWN.value,
-            "reason": reason,
+            "reason": error or "no finite value",
         }
     difference = found - check.production
     close = abs(difference) <= check.tolerance * abs(check.production) + 1e-9 * max(1.0, abs(check.production))
@@ -186,62 +185,64 @@ def directory_record(*, path: str, error: str | None) -> dict[str, Any]:
     return {"path": path, "writable": error is None, "reason": error}
 
 
-def prerequisites_document(
+def check_record(*, name: str, error: str | None) -> dict[str, Any]:
+    """Something else that must work: {name, status, reason}."""
+    return {"name": name, "status": (Check.OK if error is None else Check.UNKNOWN).value, "reason": error}
+
+
+def system_state(
     *,
-    run: str,
-    protocol: Protocol,
-    artifacts: Sequence[Mapping[str, Any]],
     access: Sequence[Mapping[str, Any]],
     directories: Sequence[Mapping[str, Any]],
     mirror: Sequence[Mapping[str, Any]],
-    now: datetime,
+    others: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """`prerequisites.json`. `status` is "ok" only if `blocking` is empty; optional sources that do not answer are UNKNOWN."""
-    state = system_state_problems(access=access, directories=directories, mirror=mirror)
-    blocking = [*blocking_artifacts(artifacts), *state]
+    """The state of the system from the records above: {telemetry_access, write_permissions, mirrors_production, others}."""
     return {
-        "verified_at": stamp(now),
-        "run": run,
-        "protocol": protocol.name,
-        "protocol_sha256": protocol.digest,
-        "environment": protocol.environment.name,
-        "status": "blocked" if blocking else "ok",
-        "blocking": blocking,
-        "artifacts": [dict(item) for item in artifacts],
         "telemetry_access": [dict(item) for item in access],
         "write_permissions": [dict(item) for item in directories],
         "mirrors_production": [dict(item) for item in mirror],
-        "unknown": [f"{item['name']} ({item['provides']}): {item['reason']}" for item in access if item["status"] != Check.OK],
+        "others": [dict(item) for item in others],
     }
 
 
-def system_state_problems(
-    *,
-    access: Sequence[Mapping[str, Any]],
-    directories: Sequence[Mapping[str, Any]],
-    mirror: Sequence[Mapping[str, Any]],
-) -> list[str]:
+def system_state_problems(state: Mapping[str, Any]) -> list[str]:
     """One line for everything in the system's state that keeps the cycle from starting."""
     problems = [
         f"no access to {item['name']} ({item['provides']}): {item['reason']}"
-        for item in access
+        for item in state["telemetry_access"]
         if item["critical"] and item["status"] != Check.OK
     ]
-    problems += [f"no write permission to {item['path']}: {item['reason']}" for item in directories if not item["writable"]]
-    problems += [f"{item['name']} does not mirror production: {item['reason']}" for item in mirror if item["status"] != Check.OK]
-    return problems
+    problems += [f"no write permission to {item['path']}: {item['reason']}" for item in state["write_permissions"] if not item["writable"]]
+    problems += [
+        f"{item['name']} does not mirror production: {item['reason']}" for item in state["mirrors_production"] if item["status"] != Check.OK
+    ]
+    return problems + [f"{item['name']}: {item['reason']}" for item in state["others"] if item["status"] != Check.OK]
 
 
-def require_system_state(
-    *,
-    access: Sequence[Mapping[str, Any]],
-    directories: Sequence[Mapping[str, Any]],
-    mirror: Sequence[Mapping[str, Any]],
-) -> None:
+def check_system_state(state: Mapping[str, Any]) -> None:
     """Raises TelemetryError with every problem of `system_state_problems`, in one line."""
-    problems = system_state_problems(access=access, directories=directories, mirror=mirror)
+    problems = system_state_problems(state)
     if problems:
         raise TelemetryError(
             260, where="system state", what=f"{len(problems)} prerequisite(s) not met", got="; ".join(problems),
             fix="give access, permission or sizing as the protocol file declares them, then clear this task",
         )  # fmt: skip
+
+
+def prerequisites_document(
+    findings: Sequence[Mapping[str, Any]], *, state: Mapping[str, Any], protocol_sha256: str, now: datetime
+) -> dict[str, Any]:
+    """`prerequisites.json`. `status` is "ok" only if `blocking` is empty; optional sources that do not answer are UNKNOWN."""
+    blocking = [*blocking_artifacts(findings), *system_state_problems(state)]
+    return {
+        "verified_at": stamp(now),
+        "protocol_sha256": protocol_sha256,
+        "status": "blocked" if blocking else "ok",
+        "blocking": blocking,
+        "artifacts": [dict(item) for item in findings],
+        **state,
+        "unknown": [
+            f"{item['name']} ({item['provides']}): {item['reason']}" for item in state["telemetry_access"] if item["status"] != Check.OK
+        ],
+    }

@@ -70,7 +70,6 @@ def validate_change(
                 got="; ".join(reasons) or None,
             )
     target = locate(target_metric, service)
-    drift = drift_document(target, service.name, values_of(blocks, Side.BASELINE, target, block_seconds=seconds), baseline_document)
     in_turn = bool(part(measurement, "interleaved", bool, where=where)) and interleaved(blocks)
     verdict = _judge_target(blocks, target, thresholds=thresholds, judge=judge, block_seconds=seconds)
     unguarded = judge_unguarded(blocks, service, target, judge=judge, block_seconds=seconds)
@@ -80,6 +79,8 @@ def validate_change(
         verdict = replace(verdict, reason=verdict.reason + SEQUENTIAL)
         guards = tuple(replace(g, reason=g.reason + SEQUENTIAL) for g in guards)
         reported = [{**entry, "reason": entry["reason"] + SEQUENTIAL} for entry in reported]
+    # After the judge, which refuses values that are no numbers.
+    drift = drift_document(target, service.name, values_of(blocks, Side.BASELINE, target, block_seconds=seconds), baseline_document)
     regressions = [regression_document(g) for g in guards if g.label is GuardLabel.REGRESSION]
     calibration = _calibrate(blocks, target, service, thresholds=thresholds, judge=judge, block_seconds=seconds)
     return {

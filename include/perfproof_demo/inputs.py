@@ -7,6 +7,7 @@ import io
 import json
 import time
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,35 +19,26 @@ from perfproof_demo.settings import HOST, DemoSettings, Side
 
 PROBE_REQUESTS = 20
 ORDERS_TARGET_MS = 250
-# The Grafana panels and the alerts of the shop. {} is the shop's instance.
+_ORDERS_P95 = '1000 * histogram_quantile(0.95, sum by (le) (rate(shop_request_seconds_bucket{instance="$instance",route="orders"}[5m])))'
+_QUOTE_P95 = _ORDERS_P95.replace("orders", "quote")
+_REQUESTS = 'sum(rate(shop_requests_total{instance="$instance"}[5m]))'
+_ERRORS = 'sum(rate(shop_requests_total{instance="$instance",outcome="error"}[5m]))'
+# Title, Grafana's unit, query.
 PANELS = (
-    ("Orders latency p95", "ms", 'histogram_quantile(0.95, sum by (le) (rate(shop_request_seconds_bucket{{instance="{}",route="orders"}}[1m]))) * 1000'),
-    ("Quote latency p95", "ms", 'histogram_quantile(0.95, sum by (le) (rate(shop_request_seconds_bucket{{instance="{}",route="quote"}}[1m]))) * 1000'),
-    ("Requests", "reqps", 'sum by (route, outcome) (rate(shop_requests_total{{instance="{}"}}[1m]))'),
-    ("Statements", "ops", 'sum(rate(shop_database_queries_total{{instance="{}"}}[1m]))'),
-    ("CPU", "percentunit", 'sum(rate(process_cpu_seconds_total{{instance="{}"}}[1m]))'),
-    ("Memory", "bytes", 'process_resident_memory_bytes{{instance="{}"}}'),
-)  # fmt: skip
-ALERTS = """\
-groups:
-  - name: shop
-    rules:
-      - alert: OrdersLatencyHigh
-        expr: 1000 * histogram_quantile(0.95, sum by (le) (rate(shop_request_seconds_bucket{{instance="{instance}",route="orders"}}[5m]))) > {target}
-        for: 10m
-        labels: {{severity: page, service: shop}}
-        annotations: {{summary: "p95 of order histories is above {target} ms"}}
-      - alert: ShopErrors
-        expr: sum(rate(shop_requests_total{{instance="{instance}",outcome="error"}}[5m])) / sum(rate(shop_requests_total{{instance="{instance}"}}[5m])) > 0.005
-        for: 5m
-        labels: {{severity: page, service: shop}}
-        annotations: {{summary: "more than 0.5 percent of the requests fail"}}
-      - alert: ShopDown
-        expr: up{{instance="{instance}"}} == 0
-        for: 1m
-        labels: {{severity: page, service: shop}}
-        annotations: {{summary: "the shop does not answer"}}
-"""
+    ("Orders latency p95", "ms", _ORDERS_P95),
+    ("Quote latency p95", "ms", _QUOTE_P95),
+    ("Requests", "reqps", _REQUESTS),
+    ("Errors", "percentunit", f"{_ERRORS} / {_REQUESTS}"),
+    ("Statements", "ops", 'sum(rate(shop_database_queries_total{instance="$instance"}[5m]))'),
+    ("CPU", "percentunit", 'sum(rate(process_cpu_seconds_total{instance="$instance"}[5m]))'),
+    ("Memory", "bytes", 'process_resident_memory_bytes{instance="$instance"}'),
+)
+# Name, condition, for, summary.
+ALERTS = (
+    ("OrdersLatencyHigh", f"{_ORDERS_P95} > {ORDERS_TARGET_MS}", "10m", f"p95 of order histories is above {ORDERS_TARGET_MS} ms"),
+    ("ShopErrors", f"{_ERRORS} / {_REQUESTS} > 0.005", "5m", "more than 0.5 percent of the requests fail"),
+    ("ShopDown", 'up{instance="$instance"} == 0', "1m", "the shop does not answer"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +67,7 @@ def write_inputs(settings: DemoSettings, *, now: datetime) -> list[Path]:
     """
     observation = observe(settings)
     contents = {
-        "MONITORING-PACKAGE.zip": monitoring_package(settings),
+        "MONITORING-PACKAGE.zip": monitoring_package(settings, now=now),
         "DEPLOYMENT-REPORT.md": deployment_report(settings, now=now).encode(),
         "INCIDENT-REPORT.md": incident_report(observation, now=now).encode(),
     }
@@ -114,8 +106,8 @@ def observe(settings: DemoSettings) -> Observation:
     return Observation(started_at, datetime.now(UTC), tuple(times))
 
 
-def monitoring_package(settings: DemoSettings) -> bytes:
-    """A ZIP of a Grafana dashboard and Prometheus alert rules for the baseline. The same settings give the same bytes."""
+def monitoring_package(settings: DemoSettings, *, now: datetime) -> bytes:
+    """A ZIP of a Grafana dashboard and Prometheus alert rules for the baseline."""
     instance = f"{HOST}:{settings.port('shop-baseline')}"
     panels = [
         {
@@ -123,19 +115,30 @@ def monitoring_package(settings: DemoSettings) -> bytes:
             "type": "timeseries",
             "title": title,
             "fieldConfig": {"defaults": {"unit": unit}},
-            "targets": [{"refId": "A", "expr": expression.format(instance)}],
+            "targets": [{"refId": "A", "expr": query.replace("$instance", instance)}],
         }
-        for number, (title, unit, expression) in enumerate(PANELS, start=1)
+        for number, (title, unit, query) in enumerate(PANELS, start=1)
     ]
-    dashboard = {"uid": "perfproof-demo-shop", "title": "Demo shop", "schemaVersion": 39, "tags": ["shop"], "panels": panels}
-    files = {
-        "dashboards/shop.json": json.dumps(dashboard, indent=2) + "\n",
-        "alerts/shop.yaml": ALERTS.format(instance=instance, target=ORDERS_TARGET_MS),
+    rules = [
+        {
+            "alert": name,
+            "expr": condition.replace("$instance", instance),
+            "for": duration,
+            "labels": {"severity": "page", "service": "shop"},
+            "annotations": {"summary": summary},
+        }
+        for name, condition, duration, summary in ALERTS
+    ]
+    documents = {
+        "package.json": {"generated_at": stamp(now), "service": "shop"},
+        "dashboards/shop.json": {"uid": "perfproof-demo-shop", "title": "Demo shop", "schemaVersion": 39, "panels": panels},
+        # JSON is YAML, and needs no library.
+        "rules/shop.yaml": {"groups": [{"name": "shop", "rules": rules}]},
     }
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as package:
-        for name, text in files.items():
-            package.writestr(zipfile.ZipInfo(name, (2025, 1, 1, 0, 0, 0)), text)
+        for name, document in documents.items():
+            package.writestr(zipfile.ZipInfo(name, now.timetuple()[:6]), json.dumps(document, indent=2) + "\n")
     return archive.getvalue()
 
 
@@ -149,12 +152,11 @@ def deployment_report(settings: DemoSettings, *, now: datetime) -> str:
         for deployment in history(settings)
         if deployment.side == Side.BASELINE
     ]
+    note = f"The baseline of the demo shop runs build {running.build}; optimizations: {', '.join(running.optimizations) or 'none'}."
     return _report(
         "deployment",
         now,
-        f"The baseline of the demo shop runs build {running.build}, with no optimization deployed."
-        if not running.optimizations
-        else f"The baseline of the demo shop runs build {running.build} with {', '.join(running.optimizations)}.",
+        note,
         _table("Deployments", ("Service", "Build", "Deployed at", "Change"), rows),
     )
 
@@ -175,7 +177,7 @@ def incident_report(observation: Observation, *, now: datetime) -> str:
         measured,
     )
     columns = ("ID", "Title", "Started at", "Ended at", "Severity", "Services", "Impact")
-    note = "The demo has no users and no history of outages. It lists what it has measured of itself, and nothing else."
+    note = "The demo has no history of outages. It lists what it has measured of itself, and nothing else."
     return _report("incident", now, note, _table("Incidents", columns, [row]))
 
 
@@ -184,6 +186,6 @@ def _report(kind: str, now: datetime, note: str, table: str) -> str:
     return f"---\nreport: {kind}\ngenerated_at: {stamp(now)}\nservice: shop\n---\n\n# {title} report\n\n{note}\n\n{table}"
 
 
-def _table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [columns, tuple("---" for _ in columns), *rows]
     return f"## {title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)

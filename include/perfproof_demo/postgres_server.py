@@ -13,13 +13,14 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import stat
 import subprocess
 from pathlib import Path
 from typing import TypedDict
 
 from perfproof_demo.errors import DemoError
-from perfproof_demo.processes import is_ours, read_pid, require_free_port
+from perfproof_demo.processes import end_process, is_ours, read_pid, require_free_port
 from perfproof_demo.settings import HOST, DemoSettings
 
 LOG = logging.getLogger(__name__)
@@ -105,9 +106,11 @@ def start_server(settings: DemoSettings) -> None:
 
 def stop_server(settings: DemoSettings) -> bool:
     """Stops the server without waiting for its clients. True if it ran."""
-    if server_pid(settings) is None:
+    pid = server_pid(settings)
+    if pid is None:
         return False
-    _run(settings, "pg_ctl", "-D", str(data_directory(settings)), "-m", "fast", "-w", "-t", "20", "stop")
+    # SIGINT is Postgres' fast shutdown: it ends its clients, then itself.
+    end_process(pid, first=signal.SIGINT, seconds=20)
     return True
 
 

@@ -108,9 +108,23 @@ def stop_process(settings: DemoSettings, name: str, *, seconds: float = 5) -> bo
     """Ends the process `name` (SIGTERM, after `seconds` SIGKILL) and removes its pid file. True if it ran."""
     pid = running_pid(settings, name)
     if pid is not None:
-        _end(pid, seconds=seconds)
+        end_process(pid, seconds=seconds)
     settings.pid_file(name).unlink(missing_ok=True)
     return pid is not None
+
+
+def end_process(pid: int, *, first: signal.Signals = signal.SIGTERM, seconds: float) -> None:
+    """Sends `first` to `pid`, and SIGKILL if it still runs after `seconds`; returns when it is gone."""
+    try:
+        process = psutil.Process(pid)
+        process.send_signal(first)
+        try:
+            process.wait(seconds)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(seconds)
+    except psutil.NoSuchProcess:
+        return
 
 
 def states(settings: DemoSettings, names: tuple[str, ...] = PYTHON_PROCESSES) -> list[ProcessState]:
@@ -171,16 +185,3 @@ def _write_pid(path: Path, pid: int) -> None:
     temporary = path.with_suffix(".pid.new")
     temporary.write_text(f"{pid}\n")
     temporary.replace(path)
-
-
-def _end(pid: int, *, seconds: float) -> None:
-    try:
-        process = psutil.Process(pid)
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(seconds)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(seconds)
-    except psutil.NoSuchProcess:
-        return

@@ -101,9 +101,10 @@ class Traffic:
         try:
             async with session.get(self._target + path) as answer:
                 await answer.read()
-        except (aiohttp.ClientConnectionError, TimeoutError):
-            # Perhaps it was never counted there; one too few of ours could only look like a single stranger.
-            self.sent -= 1
+        except aiohttp.ClientConnectorError:
+            self.sent -= 1  # the shop never saw it, so it will never count it
+        except (aiohttp.ClientError, TimeoutError):
+            pass  # a user whose request fails goes on; the shop has counted it
 
     async def _watch_others(self, session: aiohttp.ClientSession) -> None:
         while True:

@@ -164,6 +164,10 @@ class Cycle:
         where = reference if isinstance(reference, str) else str(reference["name"])
         return read_json(self.read(reference), where=where)
 
+    def profiles(self) -> list[dict[str, Any]]:
+        """The profile documents of the cycle's services."""
+        return [self.document(f"evidence/profile-{service}.json") for service in self.parameters.services]
+
     def reference(self, name: str) -> dict[str, Any]:
         """The live version of `name`. Raises EvidenceError if the cycle has none."""
         found = self.store.reference(name)

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from perfproof.baseline import Cell, Completeness, Window, completeness
-from perfproof.config import Slo
+from perfproof.baseline.cells import Cell, Window
+from perfproof.baseline.completeness import Completeness, completeness, required_cells
+from perfproof.config import Service, Slo
 from perfproof.errors import TelemetryError
 from perfproof.moments import stamp
 
@@ -68,49 +69,94 @@ def completeness_figures(found: Completeness) -> dict[str, Any]:
     }
 
 
+def service_document(
+    service: Service, cells: Sequence[Cell], *, window: Window, adherence: Mapping[str, float | None], build: str | None
+) -> dict[str, Any]:
+    """`evidence/baseline-<service>.json`: what one service's capture gave, to be joined by `baseline_document`.
+
+    `adherence` maps the name of each SLO to its adherence in percent; `build` is what answered, None if nobody knows.
+    """
+    absent = [spec.name for spec in service.metrics if spec.name not in {cell.metric for cell in cells}]
+    if absent:
+        raise TelemetryError(
+            253, where=f"baseline of {service.name}", what="a required metric was never asked for", got=", ".join(absent),
+            fix="capture every metric of the service",
+        )  # fmt: skip
+    return {
+        "service": service.name,
+        "build": build,
+        "window": window_record(window),
+        "requirements": requirements_record(cells),
+        "cells": [cell_record(cell) for cell in cells],
+        "adherence": {adherence_key(service.name, slo.name): adherence.get(slo.name) for slo in service.slos},
+    }
+
+
+def adherence_key(service: str, slo_name: str) -> str:
+    """The key of one SLO among those of several services."""
+    return f"{service}/{slo_name}"
+
+
 def baseline_document(
     cells: Sequence[Cell],
     *,
-    window: Window,
-    required: Sequence[tuple[str, str]],
+    window: Mapping[str, Any],
     protocol_sha256: str,
-    slos: Sequence[Mapping[str, Any]],
+    services: Sequence[Service],
     builds: Mapping[str, str | None],
+    adherence: Mapping[str, float | None],
     now: datetime,
 ) -> dict[str, Any]:
-    """`baseline-metrics.json`. Every required (service, metric) pair must have exactly one cell, even an empty one.
+    """`baseline-metrics.json`. Every metric of `services` must have exactly one cell, even an empty one.
 
-    `slos` are records of `slo_record`, `builds` maps each service to the build that answered (None: UNKNOWN).
-    Raises TelemetryError if a pair has no cell, two cells, or cells were measured under different requirements.
+    `window` is {start, end, step_seconds}, `builds` maps each service to the build that answered (None: UNKNOWN), and
+    `adherence` has the keys of `adherence_key`. Raises TelemetryError if a metric has no cell or two, or if cells were
+    measured under different requirements.
     """
     pairs = [(cell.service, cell.metric) for cell in cells]
+    required = required_cells(services)
     absent = [f"{service}/{metric}" for service, metric in required if (service, metric) not in pairs]
     if absent or not cells:
         raise TelemetryError(
             253, where="baseline", what="a required metric was never asked for", got=", ".join(absent) or "no cells",
             fix="capture every service of the protocol file",
         )  # fmt: skip
-    if len(set(pairs)) < len(pairs) or len({cell.requirements for cell in cells}) > 1:
+    if len(set(pairs)) < len(pairs) or set(pairs) != set(required):
         raise TelemetryError(
-            254, where="baseline", what="two measurements for one metric, or measurements under different requirements",
+            254, where="baseline", what="two measurements for one metric, or one that nobody required",
             fix="capture each service once, with one protocol file",
         )  # fmt: skip
-    requirements = cells[0].requirements
     return {
         "schema_version": SCHEMA_VERSION,
         "collected_at": stamp(now),
         "collection_methodology": methodology(cells, window=window),
-        "window": window_record(window),
-        "requirements": {
-            "min_coverage": requirements.min_coverage,
-            "min_samples": requirements.min_samples,
-            "max_staleness_seconds": _plain(requirements.max_staleness_seconds),
-        },
+        "window": dict(window),
+        "requirements": requirements_record(cells),
         "protocol_sha256": protocol_sha256,
-        **completeness_figures(completeness(cells, pairs)),
+        **completeness_figures(completeness(cells, required)),
         "cells": [cell_record(cell) for cell in cells],
-        "slos": [dict(slo) for slo in slos],
+        "slos": [
+            slo_record(slo, service=service.name, adherence_percent=adherence.get(adherence_key(service.name, slo.name)))
+            for service in services
+            for slo in service.slos
+        ],
         "builds": dict(builds),
+    }
+
+
+def requirements_record(cells: Sequence[Cell]) -> dict[str, Any]:
+    """What the cells were held to. Raises TelemetryError if they were not all held to the same."""
+    held = {cell.requirements for cell in cells}
+    if len(held) != 1:
+        raise TelemetryError(
+            254, where="baseline", what="measured under different requirements", got=f"{len(held)} sets", expected="one",
+            fix="capture each service once, with one protocol file",
+        )  # fmt: skip
+    requirements = held.pop()
+    return {
+        "min_coverage": requirements.min_coverage,
+        "min_samples": requirements.min_samples,
+        "max_staleness_seconds": _plain(requirements.max_staleness_seconds),
     }
 
 
@@ -123,16 +169,15 @@ def window_record(window: Window) -> dict[str, Any]:
     }
 
 
-def methodology(cells: Sequence[Cell], *, window: Window) -> str:
+def methodology(cells: Sequence[Cell], *, window: Mapping[str, Any]) -> str:
     """How the values came about, in words that an outsider can follow."""
-    ends = window_record(window)
     methods = "; ".join(sorted({cell.collection_method for cell in cells}))
     return (
-        f"Collected by: {methods}. One sample every {window.step:g} s after {ends['start']} up to {ends['end']}, as recorded; "
-        "gaps are not filled. Each value is the median of the valid samples, to six significant digits; for a quantile series it "
-        "is the typical quantile of the short spans that its query names. Not valid: NaN and infinities, a moment with two "
-        "different values, a series with a value that its unit cannot have. Completeness is the mean over all required metrics of "
-        "min(1, coverage / minimum coverage), 0 for a metric that is stale, untraceable or has too few samples."
+        f"Collected by: {methods}. One sample every {window['step_seconds']:g} s after {window['start']} up to {window['end']}, "
+        "as recorded; gaps are not filled. Each value is the median of the valid samples, to six significant digits; for a "
+        "quantile series it is the typical quantile of the short spans that its query names. Not valid: NaN and infinities, a "
+        "moment with two different values, a series with a value that its unit cannot have. Completeness is the mean over all "
+        "required metrics of min(1, coverage / minimum coverage), 0 for a metric that is stale, untraceable or has too few samples."
     )
 
 

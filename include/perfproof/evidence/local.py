@@ -114,9 +114,8 @@ class LocalBackend:
                     with suppress(FileExistsError):
                         os.mkdir(part, dir_fd=folder)
                     os.fsync(folder)
-                inner = os.open(part, _FOLDER, dir_fd=folder)
-                os.close(folder)
-                folder = inner
+                outer, folder = folder, os.open(part, _FOLDER, dir_fd=folder)
+                os.close(outer)
             yield folder
         finally:
             os.close(folder)

@@ -85,6 +85,9 @@ class Log:
             # An entry that a reader would refuse could never be taken back, so it is read before it is committed.
             entry = Entry.from_bytes(data, where=f"{self.run} entry {seq} ({type_.value})", error=EvidenceError)
             if self.backend.create(key, data):
+                with self._lock:
+                    if len(self._entries) == seq:
+                        self._add(entry)
                 return entry
         raise EvidenceError(
             500, where=self.run, what="the log neither grows nor takes an entry", fix="check that the evidence directory is on a local disk"

@@ -73,4 +73,7 @@ def point_latest(root: Path, run: str) -> None:
     with system_calls_on(LATEST):
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(run, target_is_directory=True)
-        temporary.replace(root / LATEST)
+        try:
+            temporary.replace(root / LATEST)
+        finally:
+            temporary.unlink(missing_ok=True)

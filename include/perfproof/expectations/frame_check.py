@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from perfproof.expectations.suites import COLUMNS, Comparison, Suite, suite_named
 
 if TYPE_CHECKING:
-    import pandas
+    import pandas as pd
 
 FRAME_EXPECTATIONS = 8
 EXPECTATIONS_PER_REQUIREMENT = 3
@@ -35,12 +35,12 @@ class FrameCheck:
 class Check(Protocol):
     """How a gate has its frame checked."""
 
-    def __call__(self, criteria_frame: pandas.DataFrame, suite: str) -> FrameCheck:
+    def __call__(self, criteria_frame: pd.DataFrame, suite: str) -> FrameCheck:
         """The answer for a frame with the columns of COLUMNS."""
         ...
 
 
-def check_frame(criteria_frame: pandas.DataFrame, suite: str) -> FrameCheck:
+def check_frame(criteria_frame: pd.DataFrame, suite: str) -> FrameCheck:
     """The answer of Great Expectations for `criteria_frame` against the suite of that name.
 
     The frame has one row per criterion and the columns criterion, actual, threshold and comparison. Raises GateError for an
@@ -60,7 +60,7 @@ def check_frame(criteria_frame: pandas.DataFrame, suite: str) -> FrameCheck:
     return FrameCheck(suite, bool(result.success) and not reasons, evaluated, expected, tuple(reasons))
 
 
-def _refusals(frame: pandas.DataFrame) -> tuple[str, ...]:
+def _refusals(frame: pd.DataFrame) -> tuple[str, ...]:
     missing = [column for column in COLUMNS if column not in frame.columns]
     if missing:
         return (f"columns are missing: {', '.join(missing)}",)

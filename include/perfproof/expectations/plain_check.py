@@ -12,10 +12,10 @@ from perfproof.expectations.frame_check import EXPECTATIONS_PER_REQUIREMENT, FRA
 from perfproof.expectations.suites import COLUMNS, Requirement, suite_named
 
 if TYPE_CHECKING:
-    import pandas
+    import pandas as pd
 
 
-def plain_check(criteria_frame: pandas.DataFrame, suite: str) -> FrameCheck:
+def plain_check(criteria_frame: pd.DataFrame, suite: str) -> FrameCheck:
     """The answer for `criteria_frame` in plain Python. Raises GateError for an unknown suite."""
     declared = suite_named(suite)
     expected = FRAME_EXPECTATIONS + EXPECTATIONS_PER_REQUIREMENT * len(declared.requirements)
@@ -39,10 +39,7 @@ def plain_check(criteria_frame: pandas.DataFrame, suite: str) -> FrameCheck:
 
 
 def _malformed(row: dict[str, Any]) -> list[str]:
-    reasons = []
-    for column in ("criterion", "comparison"):
-        if not isinstance(row[column], str):
-            reasons.append(f"{column} is no text: {row[column]!r}")
+    reasons = [f"{column} is no text: {row[column]!r}" for column in ("criterion", "comparison") if not isinstance(row[column], str)]
     for column in ("actual", "threshold"):
         value = row[column]
         if isinstance(value, bool) or not isinstance(value, int | float):

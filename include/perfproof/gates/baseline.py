@@ -132,9 +132,11 @@ def cell_score(cell: Cell, *, rules: Baseline) -> Decimal:
 def intake_gaps(intake: Mapping[str, Any], *, services: Sequence[Service]) -> list[str]:
     """What the intake report lacks: fields, critical sources, or a metric of a service."""
     gaps = [f"intake report: {problem}" for problem in document_problems(Artifact.INTAKE_REPORT, intake)]
-    for source in mappings(intake, "sources"):
-        if source.get("critical") is not False and source.get("status") != "ok":
-            gaps.append(f"critical source {source.get('name')} is {source.get('status')}: {source.get('reason')}")
+    gaps += [
+        f"critical source {source.get('name')} is {source.get('status')}: {source.get('reason')}"
+        for source in mappings(intake, "sources")
+        if source.get("critical") is not False and source.get("status") != "ok"
+    ]
     measured = {m.get("service") for m in mappings(intake, "metrics")}
     gaps += [f"intake report has no metric of {s.name}" for s in services if s.name not in measured]
     return gaps

@@ -15,17 +15,23 @@ from perfproof.telemetry import Direction
 
 REGRESSION = "regression"
 NO_REGRESSION = "no regression"
+SHORT, PROVED = "short", "proved"
 Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """A guard metric that got worse by more than its margin. `percentage` is None where the baseline is zero."""
+    """A guard metric that got worse by more than its margin. `percentage` is None where the baseline is zero.
+
+    `worsening` is the judge's estimate, in what `scale` says.
+    """
 
     metric: str
     baseline: Decimal | None
     optimized: Decimal | None
     percentage: Decimal | None
+    worsening: Decimal | None = None
+    scale: str = ""
 
     @property
     def in_words(self) -> str:
@@ -35,24 +41,32 @@ class Regression:
         return f"{self.metric} {sides}{worse}"
 
     def document(self) -> dict[str, Any]:
-        """The regression in the spec's shape."""
+        """The regression in the spec's shape, and the judge's estimate if there is one."""
+        judged = {} if self.worsening is None else {"worsening": float(self.worsening), "scale": self.scale}
         return {
             "metric": self.metric,
             "baseline": as_float(self.baseline),
             "optimized": as_float(self.optimized),
             "regression_percentage": None if self.percentage is None else float(round(self.percentage, 1)),
+            **judged,
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What the evidence says. `proved` is the lower end of the interval, `blocks` the valid ones a side (baseline, candidate)."""
+    """What the evidence says.
+
+    `improvement` is the plain change in percent, or the upper end of its interval where that is below the threshold.
+    `proved` is the lower end, `decided` whether more blocks could not change a short improvement, and `blocks` the valid
+    ones a side (baseline, candidate).
+    """
 
     metric: str
     baseline: Decimal | None
     optimized: Decimal | None
     improvement: Decimal | None
     proved: Decimal | None
+    decided: bool
     blocks: tuple[int, int]
     verdict_reason: str
     regressions: tuple[Regression, ...]
@@ -83,22 +97,21 @@ def read_change(
     absolute, percentage = improvement(baseline, optimized, higher=direction is Direction.HIGHER)
     regressions = _regressions(source)
     undecided = tuple(g for g in mappings(source, "guards") if _label(g) not in (REGRESSION, NO_REGRESSION))
-    blocks = _blocks(measurement)
-    lower = number(at(source, "verdict", "ci_low"))
+    label = text_at(source, "verdict", "label")
+    lower = _lower_end(source, label, thresholds) if measurement is not None else None
     complaints = _declared(validation, absolute, percentage, regressions, undecided, thresholds, mode, lower)
     if rejudged is not None:
         complaints += _against(validation, rejudged)
-    elif mode is Mode.PROVED or measurement is not None:
+    elif measurement is not None:
         complaints.append("the report was not judged anew from its measurement")
-    if mode is Mode.PROVED and measurement is None:
-        lower = None
     return Change(
         metric=text_at(source, "target_metric"),
         baseline=baseline,
         optimized=optimized,
-        improvement=percentage,
+        improvement=_judged(source, label, percentage, thresholds),
         proved=lower,
-        blocks=blocks,
+        decided=mode is Mode.POINT or label == SHORT,
+        blocks=_blocks(measurement),
         verdict_reason=_verdict_reason(source, measurement),
         regressions=regressions,
         undecided_guards=undecided,
@@ -115,12 +128,27 @@ def improvement(before: Decimal | None, after: Decimal | None, *, higher: bool) 
     return absolute, share(absolute, before) if before > 0 else None
 
 
+def _judged(source: Document, label: str, percentage: Decimal | None, thresholds: Thresholds) -> Decimal | None:
+    """The plain change; but the interval's upper end where the judge says short although the plain change reaches the threshold."""
+    upper = number(at(source, "verdict", "ci_high"))
+    if percentage is None or label != SHORT or percentage < Decimal(str(thresholds.improvement)):
+        return percentage
+    return upper
+
+
+def _lower_end(source: Document, label: str, thresholds: Thresholds) -> Decimal | None:
+    """The interval's lower end; None where it reaches the threshold and the judge still has a reason not to call it proved."""
+    lower = number(at(source, "verdict", "ci_low"))
+    return None if lower is not None and lower >= Decimal(str(thresholds.improvement)) and label != PROVED else lower
+
+
 def _regressions(source: Document) -> tuple[Regression, ...]:
     """Guards with the label `regression`, and whatever else the report itself lists as a regression."""
-    listed = {text_at(r, "metric"): r for r in mappings(source, "regressions")}
+    listed: dict[str, Document] = {text_at(r, "metric"): r for r in mappings(source, "regressions")}
     for guard in mappings(source, "guards"):
         if _label(guard) == REGRESSION:
-            listed.setdefault(text_at(guard, "metric"), guard)
+            name = text_at(guard, "metric")
+            listed[name] = {**guard, **listed.get(name, {})}
     return tuple(_regression(name, entry) for name, entry in listed.items())
 
 
@@ -132,7 +160,7 @@ def _regression(name: str, entry: Document) -> Regression:
         worse = number(entry.get("regression_percentage", entry.get("worsening_percent")))
         # Which way is worse stands in the report's own sign: a drop of throughput is a regression too.
         percentage = -change if change is not None and change < 0 and worse is not None and worse > 0 else change
-    return Regression(name, before, after, percentage)
+    return Regression(name, before, after, percentage, number(entry.get("worsening")), text_at(entry, "scale"))
 
 
 def _declared(
@@ -172,10 +200,12 @@ def _declared(
 
 def _against(report: Document, rejudged: Document) -> list[str]:
     """Where the report differs from what the judge gives for the same measurement."""
-    complaints = []
-    for path in (("target_metric",), ("status",), ("regression_count",), ("mode",), ("verdict", "label")):
-        if at(report, *path) != at(rejudged, *path):
-            complaints.append(f"{'.'.join(path)} declares {at(report, *path)!r}, the judge gives {at(rejudged, *path)!r}")
+    compared = (("target_metric",), ("status",), ("regression_count",), ("mode",), ("verdict", "label"))
+    complaints = [
+        f"{'.'.join(path)} declares {at(report, *path)!r}, the judge gives {at(rejudged, *path)!r}"
+        for path in compared
+        if at(report, *path) != at(rejudged, *path)
+    ]
     for side in ("baseline", "optimized"):
         complaints += found(
             differs(f"{side}.value", at(report, side, "value"), number(at(rejudged, side, "value")), rounding=Decimal("0.001"))

@@ -15,17 +15,21 @@ from perfproof.gates.result import GATE_NAMES, Criterion, GateResult, Outcome
 from perfproof.gates.text import gate_failed
 
 if TYPE_CHECKING:
-    import pandas
+    import pandas as pd
 
 REASONS_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A recomputed figure. `value` is None where the evidence gives none; `reason` says in words what it means."""
+    """A recomputed figure. `value` is None where the evidence gives none; `reason` says in words what it means.
+
+    `undecided`: should the figure not meet its threshold, then more evidence might still change that.
+    """
 
     value: float | None
     reason: str
+    undecided: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +91,12 @@ def evaluate(
     )
 
 
-def criteria_frame(criteria: Iterable[Criterion]) -> pandas.DataFrame:
+def criteria_frame(criteria: Iterable[Criterion]) -> pd.DataFrame:
     """The criteria as the frame that is checked: one row each, columns criterion, actual, threshold, comparison."""
-    import pandas
+    import pandas as pd
 
     rows = [(c.criterion, c.actual, c.threshold, c.comparison) for c in criteria]
-    return pandas.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _criterion(requirement: Requirement, figure: Figure, thresholds: Thresholds) -> Criterion:
@@ -100,7 +104,7 @@ def _criterion(requirement: Requirement, figure: Figure, thresholds: Thresholds)
     met: bool | None = None
     if figure.value is not None:
         met = requirement.comparison.holds(figure.value, threshold)
-        if not met and requirement.undecided:
+        if not met and (requirement.undecided or figure.undecided):
             met = None
     return Criterion(requirement.criterion, figure.value, threshold, requirement.comparison.value, met, requirement.waivable, figure.reason)
 

@@ -51,7 +51,7 @@ def gate_3(
         "plan_approvals_missing": count(_unapproved(plan_approved, roles or {}, evidence), good="the plan is approved"),
         "plan_dependencies_unresolved": count(_unresolved(plan), good="no dependency is open"),
         "plan_gaps": count(_plan_gaps(plan), good="the plan is complete"),
-        "improvement": Figure(as_float(change.improvement), change.in_words),
+        "improvement": Figure(as_float(change.improvement), change.in_words, undecided=not change.decided),
         **_proof(change, mode),
         "regressions": count((r.in_words for r in change.regressions), good="no guard metric regressed"),
         "guards_undecided": count(change.undecided, good="every guard metric is decided"),
@@ -124,7 +124,7 @@ def _unapproved(approved: bool | Sequence[Document], roles: Mapping[str, Role], 
 
 
 def _unresolved(plan: Document) -> list[str]:
-    named = [str(at(d, "name") or d) for d in items(plan, "unresolved_dependencies")]
+    named = [text_at(d, "dependency") or text_at(d, "name") or str(d) for d in items(plan, "unresolved_dependencies")]
     for task in mappings(plan, "tasks"):
         named += [text_at(d, "name") for d in mappings(task, "dependencies") if d.get("resolved") is not True]
     return [f"dependency {name} is not resolved" for name in dict.fromkeys(named)]

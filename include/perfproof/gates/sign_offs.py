@@ -35,7 +35,7 @@ def missing_sign_offs(records: Sequence[Record], *, step: str, digest: str | Non
     for role, held in roles.items():
         if role not in signed:
             others = [r for r in records if text_at(r, "step") == step and text_at(r, "role") == role]
-            complaints.append(f"no approval of the {held.label}{_why_not(others, digest, held, roles)}")
+            complaints.append(f"no approval of the {held.label}{_why_not(others, digest)}")
     people = [_folded(text_at(record, "person", "id")) for record in signed.values()]
     complaints += [f"{person} signed for two roles" for person in sorted({p for p in people if people.count(p) > 1})]
     return complaints
@@ -54,7 +54,7 @@ def _holds(record: Record, role: Role, roles: Mapping[str, Role]) -> bool:
     return is_person(at(record, "person", "name"), person_id=person_id, roles=roles) and person_id in {p.id for p in role.people}
 
 
-def _why_not(others: list[Record], digest: str | None, role: Role, roles: Mapping[str, Role]) -> str:
+def _why_not(others: list[Record], digest: str | None) -> str:
     if not others:
         return ""
     last = others[-1]

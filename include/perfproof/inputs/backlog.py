@@ -67,22 +67,22 @@ def validate_backlog(data: bytes, *, where: str) -> Supplied:
         "protocol": str,
         "items": list,
     }
-    document = require(read_json(data, where=where), keys, where=where, number=280)
+    document = require(read_json(data, where=where), keys, where=where, number=380)
     if document["schema_version"] != SCHEMA_VERSION:
         raise refusal(
-            281, f"{where}.schema_version", "another version of the format", "take the file of a cycle of this version",
+            381, f"{where}.schema_version", "another version of the format", "take the file of a cycle of this version",
             got=document["schema_version"], expected=SCHEMA_VERSION,
         )  # fmt: skip
     if len(document["items"]) > MAX_ITEMS:
-        raise refusal(282, f"{where}.items", "too many", "close what is done", got=len(document["items"]), expected=MAX_ITEMS)
+        raise refusal(382, f"{where}.items", "too many", "close what is done", got=len(document["items"]), expected=MAX_ITEMS)
     kinds = [kind.value for kind in ItemKind]
     ids: set[str] = set()
     for index, item in enumerate(document["items"]):
         place = f"{where}.items[{index}]"
-        require(item, ITEM_KEYS, where=place, number=280)
+        require(item, ITEM_KEYS, where=place, number=380)
         if item["kind"] not in kinds:
-            raise refusal(283, f"{place}.kind", "unknown kind", "use one of these", got=item["kind"], expected=" | ".join(kinds))
+            raise refusal(383, f"{place}.kind", "unknown kind", "use one of these", got=item["kind"], expected=" | ".join(kinds))
         if item["id"] in ids or not item["id"]:
-            raise refusal(284, f"{place}.id", "an id that is empty or comes twice", "give each its own", got=item["id"])
+            raise refusal(384, f"{place}.id", "an id that is empty or comes twice", "give each its own", got=item["id"])
         ids.add(item["id"])
     return Supplied({"backlog": tuple(document["items"])}, parse_stamp(document["created_at"], where=f"{where}.created_at"))

@@ -40,18 +40,18 @@ def validate_monitoring_package(data: bytes, *, where: str) -> Supplied:
     for name, content in members.items():
         place = f"{where}:{name}"
         if name == "package.json":
-            head = require(read_json(content, where=place), {"generated_at": str}, where=place, number=230)
+            head = require(read_json(content, where=place), {"generated_at": str}, where=place, number=330)
             dated = parse_stamp(head["generated_at"], where=f"{place}.generated_at")
         elif name == "alerts.json":
             alerts += _listed_alerts(read_json(content, where=place), place)
         elif name.startswith("rules/") and name.endswith((".yaml", ".yml")):
             alerts += _prometheus_alerts(content, place)
         elif name.startswith("dashboards/") and name.endswith(".json"):
-            board = require(read_json(content, where=place), {"title": str}, where=place, number=230)
+            board = require(read_json(content, where=place), {"title": str}, where=place, number=330)
             dashboards.append({"name": board["title"], "file": name})
     if not alerts and not dashboards:
         raise refusal(
-            231,
+            331,
             where,
             "no alert rule and no dashboard",
             "export them from monitoring",
@@ -69,7 +69,7 @@ def read_members(data: bytes, *, where: str) -> dict[str, bytes]:
     """
     if len(data) > MAX_ARCHIVE_BYTES:
         raise refusal(
-            232,
+            332,
             where,
             "archive is too large",
             "leave out what is not needed",
@@ -80,22 +80,22 @@ def read_members(data: bytes, *, where: str) -> dict[str, bytes]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _unpacked(archive, where)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError, OverflowError) as error:
-        raise refusal(233, where, "not a readable zip archive", "pack it again", got=str(error) or type(error).__name__) from None
+        raise refusal(333, where, "not a readable zip archive", "pack it again", got=str(error) or type(error).__name__) from None
 
 
 def _unpacked(archive: zipfile.ZipFile, where: str) -> dict[str, bytes]:
     entries = archive.infolist()
     if not any(not entry.is_dir() for entry in entries):
-        raise refusal(234, where, "archive is empty", "pack the rules and dashboards")
+        raise refusal(334, where, "archive is empty", "pack the rules and dashboards")
     if len(entries) > MAX_ENTRIES:
-        raise refusal(232, where, "too many entries", "leave out what is not needed", got=len(entries), expected=MAX_ENTRIES)
+        raise refusal(332, where, "too many entries", "leave out what is not needed", got=len(entries), expected=MAX_ENTRIES)
     members: dict[str, bytes] = {}
     total = 0
     seen: set[str] = set()
     for entry in entries:
         _check_entry(entry, where)
         if entry.filename.casefold() in seen:
-            raise refusal(235, where, "two entries of one name", "pack it again", got=entry.filename)
+            raise refusal(335, where, "two entries of one name", "pack it again", got=entry.filename)
         seen.add(entry.filename.casefold())
         if entry.is_dir():
             continue
@@ -103,7 +103,7 @@ def _unpacked(archive: zipfile.ZipFile, where: str) -> dict[str, bytes]:
         total += len(members[entry.filename])
         if total > MAX_TOTAL_BYTES:
             raise refusal(
-                236,
+                336,
                 where,
                 "unpacks to too much",
                 "leave out what is not needed",
@@ -117,12 +117,12 @@ def _check_entry(entry: zipfile.ZipInfo, where: str) -> None:
     name = entry.orig_filename
     parts = name.rstrip("/").split("/")
     if name.startswith("/") or "\\" in name or "\0" in name or ":" in parts[0] or any(part in ("", ".", "..") for part in parts):
-        raise refusal(237, where, "an entry leaves the archive's directory", "pack relative paths without ..", got=name)
+        raise refusal(337, where, "an entry leaves the archive's directory", "pack relative paths without ..", got=name)
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-        raise refusal(238, where, "an entry is a link or a device", "pack plain files", got=name)
+        raise refusal(338, where, "an entry is a link or a device", "pack plain files", got=name)
     if entry.flag_bits & ENCRYPTED:
-        raise refusal(239, where, "an entry is encrypted", "pack it without a password", got=name)
+        raise refusal(339, where, "an entry is encrypted", "pack it without a password", got=name)
 
 
 def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str) -> bytes:
@@ -130,7 +130,7 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str) -> by
         content = stream.read(MAX_ENTRY_BYTES + 1)
         if len(content) > MAX_ENTRY_BYTES:
             raise refusal(
-                236,
+                336,
                 where,
                 "an entry unpacks to too much",
                 "leave it out",
@@ -141,7 +141,7 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str) -> by
         stream.read(1)
     if len(content) > 4096 and len(content) > MAX_RATIO * max(1, entry.compress_size):
         raise refusal(
-            236,
+            336,
             where,
             "an entry is packed suspiciously well",
             "pack it again",
@@ -153,10 +153,10 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str) -> by
 
 def _listed_alerts(document: Any, place: str) -> list[dict[str, Any]]:
     if not isinstance(document, list):
-        raise refusal(240, place, "not a list of alerts", "write [{name, expression, severity, for}]", got=type(document).__name__)
+        raise refusal(340, place, "not a list of alerts", "write [{name, expression, severity, for}]", got=type(document).__name__)
     return [
         _alert(
-            require(item, {"name": str, "expression": str}, where=f"{place}[{index}]", number=240),
+            require(item, {"name": str, "expression": str}, where=f"{place}[{index}]", number=340),
             ("name", "expression", "severity"),
         )
         for index, item in enumerate(document)
@@ -172,15 +172,15 @@ def _prometheus_alerts(content: bytes, place: str) -> list[dict[str, Any]]:
     try:
         document = read_yaml(content, where=place)
     except ConfigError as error:
-        raise refusal(241, place, error.what, error.fix, got=error.got) from None
-    groups = require(document, {"groups": list}, where=place, number=241)["groups"]
+        raise refusal(341, place, error.what, error.fix, got=error.got) from None
+    groups = require(document, {"groups": list}, where=place, number=341)["groups"]
     found: list[dict[str, Any]] = []
     for index, group in enumerate(groups):
         where = f"{place} group {index}"
-        for rule in require(group, {"rules": list}, where=where, number=241)["rules"]:
+        for rule in require(group, {"rules": list}, where=where, number=341)["rules"]:
             # A recording rule has no `alert`: it is no alert, and no error.
             if isinstance(rule, dict) and "alert" in rule:
-                require(rule, {"alert": str, "expr": str}, where=where, number=241)
+                require(rule, {"alert": str, "expr": str}, where=where, number=341)
                 labels = rule.get("labels")
                 severity = labels.get("severity") if isinstance(labels, dict) else None
                 found.append(_alert({**rule, "severity": severity}, ("alert", "expr", "severity")))

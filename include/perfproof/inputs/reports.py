@@ -38,7 +38,7 @@ def validate_deployment_report(data: bytes, *, where: str) -> Supplied:
     """The `deployments` {service, build, deployed_at, change}. Raises ArtifactError; a report without a deployment is one."""
     head, rows = _report(data, "deployment", "Deployments", DEPLOYMENT_COLUMNS, where)
     if not rows:
-        raise refusal(262, where, "no deployment", "list at least what runs now")
+        raise refusal(362, where, "no deployment", "list at least what runs now")
     items = tuple(
         {
             "service": _filled(row["Service"], f"{place}.Service"),
@@ -58,7 +58,7 @@ def validate_incident_report(data: bytes, *, where: str) -> Supplied:
     ids = [item["id"] for item in items]
     twice = next((name for index, name in enumerate(ids) if name in ids[:index]), None)
     if twice:
-        raise refusal(263, where, "two incidents with one id", "give each its own", got=twice)
+        raise refusal(363, where, "two incidents with one id", "give each its own", got=twice)
     return Supplied({"incidents": items}, head)
 
 
@@ -67,7 +67,7 @@ def _incident(row: dict[str, str], place: str) -> dict[str, Any]:
     ongoing = row["Ended at"].casefold() in OPEN_MARKS
     ended = None if ongoing else parse_stamp(row["Ended at"], where=f"{place}.Ended at")
     if ended is not None and ended < started:
-        raise refusal(264, place, "ends before it starts", "correct the times", got=row["Ended at"])
+        raise refusal(364, place, "ends before it starts", "correct the times", got=row["Ended at"])
     return {
         "id": _filled(row["ID"], f"{place}.ID"),
         "title": _filled(row["Title"], f"{place}.Title"),
@@ -83,11 +83,11 @@ def _report(
     data: bytes, kind: str, section: str, columns: tuple[str, ...], where: str
 ) -> tuple[datetime, list[tuple[str, dict[str, str]]]]:
     if len(data) > MAX_REPORT_BYTES:
-        raise refusal(265, where, "report is too large", "shorten it", got=len(data), expected=MAX_REPORT_BYTES)
+        raise refusal(365, where, "report is too large", "shorten it", got=len(data), expected=MAX_REPORT_BYTES)
     lines = decoded(data, where=where).split("\n")
     head, body = _front_matter(lines, where)
     if head["report"] != kind:
-        raise refusal(266, f"{where}.report", "another kind of report", "supply the right file", got=head["report"], expected=kind)
+        raise refusal(366, f"{where}.report", "another kind of report", "supply the right file", got=head["report"], expected=kind)
     generated = parse_stamp(head["generated_at"], where=f"{where}.generated_at")
     return generated, _table(lines, body, section, columns, where)
 
@@ -95,7 +95,7 @@ def _report(
 def _front_matter(lines: list[str], where: str) -> tuple[dict[str, str], int]:
     if not lines or lines[0].strip() != "---":
         raise refusal(
-            267,
+            367,
             f"{where} line 1",
             "no head",
             "start with --- and report, generated_at, service",
@@ -104,18 +104,18 @@ def _front_matter(lines: list[str], where: str) -> tuple[dict[str, str], int]:
         )
     end = next((number for number, line in enumerate(lines[1:64], start=1) if line.strip() == "---"), None)
     if end is None:
-        raise refusal(267, where, "the head does not end", "close it with ---")
+        raise refusal(367, where, "the head does not end", "close it with ---")
     head: dict[str, str] = {}
     for number, line in enumerate(lines[1:end], start=2):
         if not line.strip():
             continue
         key, colon, value = line.partition(":")
         if not colon or key.strip() in head:
-            raise refusal(267, f"{where} line {number}", "not a new `key: value`", "correct that line", got=line)
+            raise refusal(367, f"{where} line {number}", "not a new `key: value`", "correct that line", got=line)
         head[key.strip()] = value.strip().strip("\"'")
     absent = [key for key in HEAD_KEYS if not head.get(key)]
     if absent:
-        raise refusal(268, where, "the head lacks a key", "add it", got=", ".join(absent), expected=", ".join(HEAD_KEYS))
+        raise refusal(368, where, "the head lacks a key", "add it", got=", ".join(absent), expected=", ".join(HEAD_KEYS))
     return head, end + 1
 
 
@@ -123,7 +123,7 @@ def _table(lines: list[str], body: int, section: str, columns: tuple[str, ...], 
     heads = [number for number in range(body, len(lines)) if lines[number].strip() == f"## {section}"]
     if len(heads) != 1:
         raise refusal(
-            269,
+            369,
             where,
             "needs this section once",
             f"add ## {section}",
@@ -136,28 +136,28 @@ def _table(lines: list[str], body: int, section: str, columns: tuple[str, ...], 
     header = _cells(lines[number]) if number < len(lines) else []
     if tuple(header) != columns:
         raise refusal(
-            270, f"{where} ## {section}", "another table header", "write these columns in this order", got=" | ".join(header) or "no table",
+            370, f"{where} ## {section}", "another table header", "write these columns in this order", got=" | ".join(header) or "no table",
             expected=" | ".join(columns),
         )  # fmt: skip
     rule = lines[number + 1].strip() if number + 1 < len(lines) else ""
     if not re.fullmatch(r"[|:\-\s]+", rule) or "-" not in rule:
-        raise refusal(270, f"{where} line {number + 2}", "no rule below the table's header", "add |---|---|", got=rule)
+        raise refusal(370, f"{where} line {number + 2}", "no rule below the table's header", "add |---|---|", got=rule)
     rows: list[tuple[str, dict[str, str]]] = []
     for index in range(number + 2, len(lines)):
         if not lines[index].lstrip().startswith("|"):
             break
         rows.append(_row(lines[index], columns, f"{where} line {index + 1}"))
         if len(rows) > MAX_ROWS:
-            raise refusal(265, where, "too many rows", "shorten the report", expected=f"at most {MAX_ROWS}")
+            raise refusal(365, where, "too many rows", "shorten the report", expected=f"at most {MAX_ROWS}")
     return rows
 
 
 def _row(line: str, columns: tuple[str, ...], place: str) -> tuple[str, dict[str, str]]:
     cells = _cells(line)
     if len(cells) != len(columns):
-        raise refusal(271, place, "not as many cells as columns", "write | as \\|", got=len(cells), expected=len(columns))
+        raise refusal(371, place, "not as many cells as columns", "write | as \\|", got=len(cells), expected=len(columns))
     if any(len(cell) > MAX_CELL for cell in cells):
-        raise refusal(265, place, "a cell is too long", "shorten it", expected=f"at most {MAX_CELL} characters")
+        raise refusal(365, place, "a cell is too long", "shorten it", expected=f"at most {MAX_CELL} characters")
     return place, dict(zip(columns, cells, strict=True))
 
 
@@ -170,5 +170,5 @@ def _cells(line: str) -> list[str]:
 
 def _filled(text: str, place: str) -> str:
     if not text or text.casefold() in ("null", "none", "n/a", "nan"):
-        raise refusal(272, place, "empty", "fill it in", got=text)
+        raise refusal(372, place, "empty", "fill it in", got=text)
     return text

@@ -28,9 +28,9 @@ def decoded(data: bytes, *, where: str) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise refusal(201, where, "not UTF-8 text", "save the file as UTF-8", got=error.reason) from None
+        raise refusal(301, where, "not UTF-8 text", "save the file as UTF-8", got=error.reason) from None
     if "\0" in text:
-        raise refusal(201, where, "holds a NUL character", "save the file as plain text")
+        raise refusal(301, where, "holds a NUL character", "save the file as plain text")
     return text.replace("\r\n", "\n")
 
 

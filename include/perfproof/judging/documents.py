@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 from perfproof.calibration import Calibration, Rate
@@ -10,15 +12,26 @@ from perfproof.statistics.percent_change import as_number, exact, one_decimal
 
 
 def number(value: float | None) -> int | float | None:
-    """A measured value in full, whole numbers without a decimal point."""
-    return None if value is None else as_number(exact(value))
+    """A measured value in full, whole numbers without a decimal point; None if it is not finite."""
+    return None if value is None or not math.isfinite(value) else as_number(exact(value))
 
 
 def rounded(value: float | None, decimals: int = 2) -> float | None:
     """A percentage for people; infinities (a ratio without an upper end) are None."""
-    if value is None or value in (float("inf"), float("-inf")):
+    return None if value is None or not math.isfinite(value) else round(value, decimals) + 0.0
+
+
+def interval(low: float | None, high: float | None, decimals: int = 2) -> dict[str, float | None]:
+    """`ci_low` and `ci_high`, rounded outwards: an end just short of a threshold must not round onto it."""
+    return {"ci_low": _outwards(low, math.floor, decimals), "ci_high": _outwards(high, math.ceil, decimals)}
+
+
+def _outwards(value: float | None, towards: Callable[[float], int], decimals: int) -> float | None:
+    if value is None or not math.isfinite(value):
         return None
-    return round(value, decimals) + 0.0
+    # Nine decimals first, so that 12.34 held as 12.340000000000002 stays 12.34.
+    scale = 10**decimals
+    return towards(round(value * scale, 9 - decimals)) / scale + 0.0
 
 
 def verdict_document(verdict: TargetVerdict) -> dict[str, Any]:
@@ -28,8 +41,7 @@ def verdict_document(verdict: TargetVerdict) -> dict[str, Any]:
         "passes": verdict.passes,
         "reason": verdict.reason,
         "improvement_percent": rounded(verdict.estimate_percent),
-        "ci_low": rounded(verdict.ci_low),
-        "ci_high": rounded(verdict.ci_high),
+        **interval(verdict.ci_low, verdict.ci_high),
         "confidence": verdict.confidence,
         "threshold_percent": number(verdict.threshold_percent),
         "blocks": list(verdict.blocks),
@@ -48,8 +60,7 @@ def guard_document(verdict: GuardVerdict) -> dict[str, Any]:
         "optimized": number(verdict.optimized),
         "worsening_percent": rounded(verdict.worsening_percent),
         "worsening": rounded(verdict.worsening, 4),
-        "ci_low": rounded(verdict.ci_low, 4),
-        "ci_high": rounded(verdict.ci_high, 4),
+        **interval(verdict.ci_low, verdict.ci_high, 4),
         "margin_percent": rounded(verdict.margin_percent),
         "floor": number(verdict.floor),
         "scale": verdict.scale.value,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from statistics import median
 from typing import Any
@@ -35,7 +36,7 @@ def drift_document(
             "capture it in the unit of the blocks", got=cell.get("unit"), expected=target.unit.value,
         )  # fmt: skip
     captured = cell.get("value")
-    known = [v for v in concurrent if v is not None]
+    known = [v for v in concurrent if v is not None and math.isfinite(v)]
     document: dict[str, Any] = {
         "metric": target.name,
         "unit": target.unit.value,

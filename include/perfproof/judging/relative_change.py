@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from perfproof.statistics.hodges_lehmann import shift
+from perfproof.statistics.percent_change import exact
 from perfproof.statistics.sample_size import pooled_deviation
 
 _LARGEST_LOGARITHM = 700.0
@@ -40,8 +41,10 @@ def relative_change(before: Sequence[float], after: Sequence[float], *, confiden
     """Change of `after` against `before` (finite, not negative, not empty).
 
     On logarithms when all values are positive. With a zero among them: the difference, by the median of the baseline; if
-    that is zero too, the plain difference.
+    that is zero too, the plain difference. Where neither side varies the change is exact and its interval has no width.
     """
+    if len({*before}) == 1 and len({*after}) == 1:
+        return _exact_change(before[0], after[0])
     if min(*before, *after) > 0:
         x, y = [math.log(v) for v in before], [math.log(v) for v in after]
         found = shift(x, y, confidence=confidence)
@@ -51,6 +54,12 @@ def relative_change(before: Sequence[float], after: Sequence[float], *, confiden
     found = shift(before, after, confidence=confidence)
     deviation = pooled_deviation(before, after) / scale
     return Change(found.estimate / scale, found.low / scale, found.high / scale, deviation, middle > 0, False)
+
+
+def _exact_change(before: float, after: float) -> Change:
+    difference = exact(after) - exact(before)
+    change = float(difference / exact(before)) if before > 0 else float(difference)
+    return Change(change, change, change, 0.0, before > 0, min(before, after) > 0)
 
 
 def _share(logarithm: float) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 from perfproof.config import Judge, Mode, Service
 from perfproof.judging.block_values import measured, trouble_with
-from perfproof.judging.documents import number, rounded
+from perfproof.judging.documents import interval, number, rounded
 from perfproof.judging.guard import judge_guard
 from perfproof.judging.guarded import values_of
 from perfproof.judging.measured_blocks import Block, Kind, Located, Side
@@ -75,8 +75,7 @@ def _entry(verdict: GuardVerdict, before: tuple[float, ...], after: tuple[float,
         "baseline": number(verdict.baseline),
         "optimized": number(verdict.optimized),
         "change_percent": rounded(verdict.worsening_percent),
-        "ci_low": rounded(verdict.ci_low),
-        "ci_high": rounded(verdict.ci_high),
+        **interval(verdict.ci_low, verdict.ci_high),
         "reason": _reason(verdict, before, after),
     }
 

@@ -27,15 +27,17 @@ def pooled_deviation(before: Sequence[float], after: Sequence[float]) -> float:
 def blocks_to_decide(deviation: float, distance: float, *, confidence: float, power: float = 0.8) -> int:
     """Blocks a side after which an interval at `confidence` (two-sided) excludes a value `distance` away.
 
-    n = 2 ((z_confidence + z_power) * deviation / distance)^2 / efficiency of ranks. At most `MOST_BLOCKS`, which stands
-    for "that many or more".
+    n = 2 ((z_confidence + z_power) * deviation / distance)^2 / efficiency of ranks + z_confidence^2 / 4, the last term for
+    the noise being estimated itself (W. C. Guenther, The American Statistician 35 (1981)). At most `MOST_BLOCKS`, which
+    stands for "that many or more".
     """
     if deviation == 0:
         return 1
     if distance == 0 or deviation / distance > MOST_BLOCKS:
         return MOST_BLOCKS
-    z = NormalDist().inv_cdf(1 - (1 - confidence) / 2) + NormalDist().inv_cdf(power)
-    return min(MOST_BLOCKS, math.ceil(2 * (z * deviation / distance) ** 2 / RANK_EFFICIENCY))
+    error = NormalDist().inv_cdf(1 - (1 - confidence) / 2)
+    both = error + NormalDist().inv_cdf(power)
+    return min(MOST_BLOCKS, math.ceil(2 * (both * deviation / distance) ** 2 / RANK_EFFICIENCY + error**2 / 4))
 
 
 def more_blocks_to_decide(deviation: float, distance: float, *, have: int, confidence: float) -> int:

@@ -167,11 +167,11 @@ def _read_up_to(descriptor: int, limit: int) -> bytes:
 
 def _unopened(path: str, error: OSError) -> ArtifactError:
     if error.errno == errno.ENOENT:
-        return Absent(295, where=path, what="no such file", fix="supply it, or correct the path in the protocol file")
+        return Absent(395, where=path, what="no such file", fix="supply it, or correct the path in the protocol file")
     if error.errno in (errno.ELOOP, errno.ENOTDIR):
         return _refused(path, "a link, or something that is no directory, on the way", "supply the file itself, inside the workspace")
     return _refused(path, f"cannot be opened: {error.strerror}", "give permission to read it")
 
 
 def _refused(path: str, what: str, fix: str, *, got: object = None, expected: object = None) -> ArtifactError:
-    return ArtifactError(296, where=path, what=what, got=got, expected=expected, fix=fix)
+    return ArtifactError(396, where=path, what=what, got=got, expected=expected, fix=fix)

@@ -45,6 +45,7 @@ async def fetch_states(run_ids: Sequence[str]) -> States:
 class _Wait:
     tasks: tuple[Task, ...]
     poll_seconds: float
+    not_before: float
     answered: asyncio.Future[list[Task]]
     missing: int = 0
 
@@ -57,9 +58,12 @@ class PollHub:
         self._waits: dict[int, _Wait] = {}
         self._loop_task: asyncio.Task[None] | None = None
 
-    async def answered(self, tasks: Sequence[Task], *, poll_seconds: float) -> list[Task]:
-        """Those of `tasks` that are over, as soon as there is one; a task whose run was deleted counts."""
-        wait = _Wait(tuple(tasks), poll_seconds, asyncio.get_running_loop().create_future())
+    async def answered(self, tasks: Sequence[Task], *, poll_seconds: float, not_before: float) -> list[Task]:
+        """Those of `tasks` that are over, as soon as there is one, but not before that time of the loop's clock.
+
+        A task whose run was deleted counts as over.
+        """
+        wait = _Wait(tuple(tasks), poll_seconds, not_before, asyncio.get_running_loop().create_future())
         self._waits[id(wait)] = wait
         if self._loop_task is None or self._loop_task.done():
             self._loop_task = asyncio.create_task(self._serve())
@@ -97,7 +101,8 @@ class PollHub:
         over = [task for task in wait.tasks if task[0] in states and is_answered(states[task[0]], task[1])]
         if wait.missing >= MISSING_POLLS:
             over += deleted
-        if over and not wait.answered.done():
+        settled = wait.answered.get_loop().time() >= wait.not_before
+        if over and settled and not wait.answered.done():
             wait.answered.set_result(over)
 
 
@@ -113,8 +118,8 @@ class ApprovalTrigger(BaseTrigger):
     """Fires when one of `tasks` is over, or at `expires_at`.
 
     :param tasks: pairs of request id and map index.
-    :param not_before: seconds since the epoch of the first poll. A task that resumes within about two seconds after it
-        deferred can be failed by the scheduler (apache/airflow#67287).
+    :param not_before: seconds since the epoch before which it does not fire. A task that resumes within about two seconds
+        after it deferred can be failed by the scheduler (apache/airflow#67287).
     :param expires_at: seconds since the epoch after which nobody can answer.
     :param poll_seconds: time between polls.
     """
@@ -140,10 +145,12 @@ class ApprovalTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """One event: which tasks are over; none when the request expired. The sensor looks for itself."""
-        await asyncio.sleep(max(0.0, self.not_before - _now()))
+        # It polls from the start: the first call of a triggerer takes seconds, while it imports the API.
+        not_before = asyncio.get_running_loop().time() + self.not_before - _now()
+        deadline = max(self.expires_at, self.not_before) - _now()
         try:
-            async with asyncio.timeout(max(self.poll_seconds, self.expires_at - _now())):
-                over = await hub().answered(self.tasks, poll_seconds=self.poll_seconds)
+            async with asyncio.timeout(max(self.poll_seconds, deadline)):
+                over = await hub().answered(self.tasks, poll_seconds=self.poll_seconds, not_before=not_before)
         except TimeoutError:
             over = []
         yield TriggerEvent({"answered": [list(task) for task in over]})
