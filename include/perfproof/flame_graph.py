@@ -108,6 +108,8 @@ def _svg(root: _Node, *, title: str, caption: str, difference: bool) -> str:
     left_out = len(boxes) - len(shown)
     if left_out:
         caption += f" {left_out} narrow frames are not drawn."
+    if max((b.depth for b in boxes), default=0) >= MAX_DEPTH:
+        caption += f" Frames beyond a depth of {MAX_DEPTH} are not drawn."
     depth = max((b.depth for b in shown), default=0)
     height = TOP + (depth + 1) * ROW + BOTTOM
     lines = [

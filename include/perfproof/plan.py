@@ -57,7 +57,7 @@ def define_plan(
     unknown = [wanted for wanted in considered if wanted not in known]
     if unknown:
         got, expected = ", ".join(unknown), ", ".join(known)
-        raise ParameterError(251, where="optimizations", what="unknown optimization", got=got, expected=expected, fix="use a known id")
+        raise ParameterError(251, where="optimizations", what="unknown id", got=got, expected=expected, fix="use one of these")
     judged = [_judge(o, findings) for o in optimizations if not considered or o.id in considered]
     planned = [j for j in judged if considered or j.support is not Support.NONE]
     if not planned:

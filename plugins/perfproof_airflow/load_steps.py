@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from perfproof.config import Endpoint, Service
-from perfproof.errors import LoadError, ProfileError
+from perfproof.errors import LoadError
 from perfproof.evidence import EntryType
 from perfproof.load.authorization import Authorization, check_authorized, read_authorization
 from perfproof.load.plan import LoadPlan, Scenario, plan_for
@@ -23,7 +23,6 @@ from perfproof_airflow.hooks.load import Injection, LoadHook, LoadRun
 from perfproof_airflow.protected import verified_approvals
 
 LOCK_PATIENCE_SECONDS = 120.0
-PROFILE_SECONDS = 8.0
 
 
 def endpoint_of(service: Service, side: str) -> Endpoint:
@@ -207,21 +206,14 @@ def _pair(number: int) -> tuple[str, str]:
     return ("baseline", "candidate") if number % 2 == 0 else ("candidate", "baseline")
 
 
-def profile_service(cycle: Cycle, name: str) -> dict[str, Any]:
-    """Publishes the profile of a service's baseline under peak load: stacks, flame graph and document."""
-    from perfproof_airflow.hooks.profile_run import record_profile
-
-    clearance = verified_clearance(cycle, name)
-    service = cycle.protocol.service(name)
-    return record_profile(cycle, service, seconds=PROFILE_SECONDS, clearance=clearance)
-
-
-def verified_clearance(cycle: Cycle, service: str) -> str:
-    """Digest of the clearance that covers `service`. Raises ProfileError if security did not clear it."""
-    from perfproof_airflow.sensors.questions import PREREQUISITE_INDEX
-
-    step = "profiling_clearance"
-    approved = verified_approvals(cycle, step, map_index=PREREQUISITE_INDEX[step])[0]
-    if service not in approved.request.question.shown["services"]:
-        raise ProfileError(401, where=service, what="the profiling clearance does not cover this service", fix="ask for clearance again")
-    return approved.entry_sha256
+def require_stable(documents: Sequence[Mapping[str, Any]]) -> None:
+    """Raises LoadError for tests that were cut short or a service that did not come back: the environment is unstable."""
+    unstable = [f"{d['scenario']}: {d['aborted']}" for d in documents if d["aborted"]]
+    for document in documents:
+        fault = document.get("fault")
+        if fault and not fault["recovered"]:
+            unstable.append(f"{document['scenario']}: not recovered {fault['recover_within_seconds']:g} s after {fault['fault']}")
+    if unstable:
+        raise LoadError(
+            404, where="load tests", what="the environment is unstable", got="; ".join(unstable), fix="mitigate it, then clear run_load_tests"
+        )

@@ -21,8 +21,10 @@ from aiohttp import web
 from perfproof.config import Abort, Endpoint, Span, Target, Transaction
 from perfproof.errors import LoadError
 from perfproof.load.plan import LoadPlan, Scenario, Stage
+from perfproof.load.recovery import failure_outcome
 from perfproof.load.rows import NoAnswer, read_rows
-from perfproof.load.verdict import Outcome, failure_outcome, summarise
+from perfproof.load.summary import Outcome
+from perfproof.load.verdict import summarise
 from perfproof.telemetry import document_bytes
 from perfproof_airflow.hooks.endpoint import EndpointHook
 from perfproof_airflow.hooks.load import Injection, LoadHook, LoadRun

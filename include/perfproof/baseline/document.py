@@ -70,11 +70,18 @@ def completeness_figures(found: Completeness) -> dict[str, Any]:
 
 
 def service_document(
-    service: Service, cells: Sequence[Cell], *, window: Window, adherence: Mapping[str, float | None], build: str | None
+    service: Service,
+    cells: Sequence[Cell],
+    *,
+    window: Window,
+    adherence: Mapping[str, float | None],
+    build: str | None,
+    answers: Mapping[str, str],
 ) -> dict[str, Any]:
     """`evidence/baseline-<service>.json`: what one service's capture gave, to be joined by `baseline_document`.
 
     `adherence` maps the name of each SLO to its adherence in percent; `build` is what answered, None if nobody knows.
+    `answers` are the sources' answers by metric, as text: each has its cell's `raw_sha256`, so the cells can be measured again.
     """
     absent = [spec.name for spec in service.metrics if spec.name not in {cell.metric for cell in cells}]
     if absent:
@@ -89,6 +96,7 @@ def service_document(
         "requirements": requirements_record(cells),
         "cells": [cell_record(cell) for cell in cells],
         "adherence": {adherence_key(service.name, slo.name): adherence.get(slo.name) for slo in service.slos},
+        "answers": dict(answers),
     }
 
 

@@ -89,7 +89,10 @@ def read_baseline(data: bytes, *, where: str) -> dict[str, Any]:
 
 
 def cells_of(document: Mapping[str, Any], *, where: str = "baseline") -> list[Cell]:
-    """The cells of a baseline document or of one service's part of it. Raises ArtifactError for a cell that contradicts itself or comes twice."""
+    """The cells of a baseline document or of one service's part of it.
+
+    Raises ArtifactError for a cell that contradicts itself or comes twice.
+    """
     requirements = build(Requirements, document["requirements"], where=f"{where}.requirements", error=ArtifactError)
     if not 0 < requirements.min_coverage <= 1 or requirements.min_samples < 0:
         raise refusal(

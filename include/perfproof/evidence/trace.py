@@ -9,7 +9,8 @@ from typing import Any
 from perfproof.artifacts import BASELINE_JSON, Artifact
 from perfproof.errors import ArtifactError, EvidenceError
 from perfproof.evidence.inspection import is_closed, tampered
-from perfproof.evidence.records import PUBLICATIONS, Entry
+from perfproof.evidence.manifest import digests_in
+from perfproof.evidence.records import PUBLICATIONS, Entry, EntryType
 from perfproof.evidence.store import EvidenceStore, live_entries
 from perfproof.evidence.verdict import Finding, Outcome
 from perfproof.strict import read_json
@@ -59,16 +60,16 @@ def inspect_traces(store: EvidenceStore, entries: Sequence[Entry]) -> Iterator[F
 
 
 def _inspect_inputs(store: EvidenceStore, entries: Sequence[Entry]) -> Iterator[Finding]:
-    """What a publication derives from must have been there before it."""
+    """What a publication derives from, or a gate has judged, must be in the evidence."""
     objects = {key.rsplit("/", 1)[1] for key in store.backend.names(f"{store.run}/objects/sha256/")}
-    published: set[tuple[str, str]] = set()
     for entry in entries:
-        if entry.type not in PUBLICATIONS:
-            continue
-        for item in entry.body["inputs"]:
-            if (item["name"], item["sha256"]) not in published and item["sha256"] not in objects:
-                yield tampered(entry.body["name"], f"derives from {item['name']}, which is not in the evidence")
-        published.add((entry.body["name"], entry.body["sha256"]))
+        if entry.type in PUBLICATIONS:
+            for item in entry.body["inputs"]:
+                if item["sha256"] not in objects:
+                    yield tampered(entry.body["name"], f"derives from {item['name']}, which is not in the evidence")
+        elif entry.type is EntryType.GATE_EVALUATED:
+            for digest in sorted(digests_in(entry.body.get("evidence")) - objects):
+                yield tampered(f"log/{entry.seq:08d}.json", f"gate {entry.body.get('gate')} judged {digest}, which is not in the evidence")
 
 
 def _published(entries: Sequence[Entry]) -> set[tuple[str, str]]:

@@ -47,7 +47,7 @@ def schedule_of(plan: LoadPlan) -> Schedule:
 def _shares(transactions: tuple[Transaction, ...], count: int) -> NDArray[np.int64]:
     weights = np.array([t.weight for t in transactions])
     exact = weights / weights.sum() * count
-    shares = np.floor(exact).astype(np.int64)
+    shares: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     rest = np.argsort(-(exact - shares), kind="stable")[: count - int(shares.sum())]
     shares[rest] += 1
     return shares

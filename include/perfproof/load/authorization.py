@@ -39,9 +39,7 @@ class Authorization:
     planned: dict[str, str]
 
 
-def authorization_document(
-    load: Load, *, profile: LoadProfile, now: datetime, targets: Sequence[Target] | None = None
-) -> dict[str, Any]:
+def authorization_document(load: Load, *, profile: LoadProfile, now: datetime, targets: Sequence[Target] | None = None) -> dict[str, Any]:
     """What the SRE lead is asked to sign: no more than `profile` needs, on `targets` (by default all that are listed).
 
     The window opens `now` and lasts `load.window_hours`.

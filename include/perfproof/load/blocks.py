@@ -8,9 +8,11 @@ from enum import StrEnum
 from typing import Any
 
 from perfproof.config import Guard, GuardKind
+from perfproof.load.figures import by_transaction, error_rate, errors, percentiles
 from perfproof.load.plan import LoadPlan, Scenario
 from perfproof.load.rows import Rows
-from perfproof.load.verdict import JUDGED, GeneratorSummary, by_transaction, error_rate, invalid_reasons, percentiles
+from perfproof.load.summary import GeneratorSummary
+from perfproof.load.verdict import JUDGED, invalid_reasons
 
 
 class Side(StrEnum):
@@ -52,7 +54,7 @@ def summarise_block(
         "started_at": summary.started_at,
         "build": summary.build,
         "requests": int(measured.sent.sum()),
-        "errors": int((measured.sent & ~measured.ok).sum()),
+        "errors": errors(measured),
         "valid": not invalid,
         "invalid_reasons": invalid,
         **percentiles(measured.latency_ms[measured.sent]),

@@ -51,9 +51,7 @@ def scenario_results(document: Mapping[str, Any], *, rate: float, targets: LoadT
     throughput = document["throughput"] if valid else None
     latency = {name: document["latency"][name] for name in PERCENTILES}
     limits = {name: _limit(targets, name) for name in PERCENTILES}
-    single = {
-        name: status(limits[name], actual=latency[name] if valid else None, direction=Direction.LOWER) for name in PERCENTILES
-    }
+    single = {name: status(limits[name], actual=latency[name] if valid else None, direction=Direction.LOWER) for name in PERCENTILES}
     failed = document["error_rate"] if valid else None
     return {
         "throughput": {

@@ -53,7 +53,8 @@ class Rows:
     @property
     def sent(self) -> NDArray[np.bool_]:
         """Which requests were sent at all."""
-        return self.status != NoAnswer.DROPPED
+        sent: NDArray[np.bool_] = self.status != NoAnswer.DROPPED
+        return sent
 
     @property
     def latency_ms(self) -> NDArray[np.float64]:
@@ -70,9 +71,7 @@ class Rows:
 
     def where(self, mask: NDArray[np.bool_]) -> Rows:
         """The rows that `mask` selects."""
-        return Rows(
-            self.intended_start[mask], self.start[mask], self.end[mask], self.status[mask], self.transaction[mask], self.ok[mask]
-        )
+        return Rows(self.intended_start[mask], self.start[mask], self.end[mask], self.status[mask], self.transaction[mask], self.ok[mask])
 
     def between(self, begin: float, end: float) -> Rows:
         """The rows that were due from `begin` until before `end`."""
@@ -98,9 +97,9 @@ def make_rows(
     """Rows from plain sequences, with times to the microsecond, as the file holds them; `ok` follows from the status."""
     codes = np.array(status, dtype=np.int64)
     return Rows(
-        np.round(np.array(intended_start, dtype=np.float64), 6),
-        np.round(np.array(start, dtype=np.float64), 6),
-        np.round(np.array(end, dtype=np.float64), 6),
+        _microseconds(intended_start),
+        _microseconds(start),
+        _microseconds(end),
         codes,
         np.array(transaction, dtype=np.str_),
         (codes >= 200) & (codes < 300),
@@ -148,6 +147,10 @@ def read_rows(data: bytes, *, where: str) -> Rows:
     codes = np.array([int(v) for v in columns[3]], dtype=np.int64)
     ok = np.array([v == "1" for v in columns[5]], dtype=np.bool_)
     return Rows(times[0], times[1], times[2], codes, np.array(columns[4], dtype=np.str_), ok)
+
+
+def _microseconds(values: Sequence[float]) -> NDArray[np.float64]:
+    return np.array([round(value, 6) for value in values], dtype=np.float64)
 
 
 def _seconds(value: float) -> str:

@@ -90,7 +90,8 @@ class BoundedGet:
                 body += chunk
                 if len(body) > self.limits.answer_bytes:
                     raise TelemetryError(
-                        271, where=self.where, what=f"the answer of {path} is too large", expected=f"at most {self.limits.answer_bytes} bytes",
+                        271, where=self.where, what=f"the answer of {path} is too large",
+                        expected=f"at most {self.limits.answer_bytes} bytes",
                         fix="ask for a shorter window, a larger step or fewer series",
                     )  # fmt: skip
                 # A server that sends a byte now and then resets every read timeout, so the total is watched here.

@@ -18,7 +18,7 @@ import perfproof
 import perfproof_airflow
 from perfproof.errors import LoadError
 from perfproof.load.plan import LoadPlan
-from perfproof.load.verdict import GeneratorSummary, Outcome, read_summary
+from perfproof.load.summary import GeneratorSummary, Outcome, read_summary
 from perfproof.strict import read_json
 from perfproof.telemetry import document_bytes
 from perfproof_airflow.load_engine import LEASE, PLAN, PROGRESS, ROWS, SUMMARY

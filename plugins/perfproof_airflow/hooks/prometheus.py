@@ -17,7 +17,7 @@ from perfproof.strict import read_json
 from perfproof.telemetry import MetricSpec, Series, sha256_hex
 from perfproof_airflow.hooks.http_answers import BoundedGet, Limits, Unreachable
 
-__all__ = ["ConnectionValues", "PrometheusHook", "Unreachable"]
+__all__ = ["ConnectionValues", "PrometheusHook", "QueryRefused", "Unreachable"]
 
 # The server refuses more than 11,000 points a series; whole chunks of this many keep a distance.
 CHUNK_POINTS = 10_000
@@ -62,6 +62,10 @@ class ConnectionValues:
             bearer_token=None if token is None else str(token),
             ca_file=None if extra.get("ca_file") is None else str(extra["ca_file"]),
         )
+
+
+class QueryRefused(TelemetryError):
+    """The server is there, but this query gave no series that can be measured. Other queries may work."""
 
 
 class PrometheusHook:
@@ -151,13 +155,9 @@ class PrometheusHook:
         )  # fmt: skip
         return series, raw
 
-    def instant(self, query: str, *, at: float) -> float | None:
-        """The one finite value of an instant query at `at`; None if there is none. Several series are an error."""
-        found = self._vector(query, at)
-        if len(found) > 1:
-            raise self._wrong("the query returns several series", f"{len(found)} series", "aggregate it to one series")
-        value = found[0] if found else math.nan
-        return value if math.isfinite(value) else None
+    def instant(self, query: str, *, at: float) -> list[float]:
+        """The values of an instant query at `at`, one per series; not finite ones are kept, none is an empty list."""
+        return self._vector(query, at)
 
     def probe(self, query: str, *, at: float) -> int:
         """The number of samples that an instant query returns. Raises TelemetryError if there is none: no access to telemetry."""
@@ -187,7 +187,7 @@ class PrometheusHook:
         if len(parameters["query"]) > MAX_QUERY:
             raise self._wrong("the query is too long", len(parameters["query"]), "use a recording rule", expected=f"at most {MAX_QUERY}")
         status, body = self._get().json_bytes(path, parameters)
-        document = read_json(body, where=self._where, limit=self._limits.answer_bytes, error=TelemetryError, number=276)
+        document = read_json(body, where=self._where, limit=self._limits.answer_bytes, error=QueryRefused, number=276)
         if not isinstance(document, dict) or document.get("status") != "success" or status >= 400:
             told = document.get("error") if isinstance(document, dict) else document
             raise self._wrong(f"{path} refuses the query", f"HTTP {status} {told}", "correct the query in the protocol file", number=277)
@@ -256,8 +256,8 @@ class PrometheusHook:
     def _where(self) -> str:
         return f"{self.source} ({self.connection_id})"
 
-    def _wrong(self, what: str, got: Any, fix: str, *, expected: Any = None, number: int = 276) -> TelemetryError:
-        return TelemetryError(number, where=self._where, what=what, got=got, expected=expected, fix=fix)
+    def _wrong(self, what: str, got: Any, fix: str, *, expected: Any = None, number: int = 276) -> QueryRefused:
+        return QueryRefused(number, where=self._where, what=what, got=got, expected=expected, fix=fix)
 
 
 def filled(query: str, *, instance: str, service: str, rate_window: float) -> str:

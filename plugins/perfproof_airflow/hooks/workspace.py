@@ -9,11 +9,12 @@ import errno
 import os
 import stat
 import uuid
-from contextlib import contextmanager, suppress
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from perfproof.config import Protocol
 from perfproof.errors import ArtifactError
 from perfproof.prerequisites import FileFound
 
@@ -55,7 +56,7 @@ class Workspace:
         """The names in a directory, sorted; an absent directory has none."""
         try:
             with self._directory(_parts(directory), create=False) as descriptor:
-                return sorted(os.listdir(descriptor))
+                return sorted(os.listdir(descriptor))  # noqa: PTH208  by descriptor, so that no link is followed
         except Absent:
             return []
 
@@ -127,6 +128,14 @@ class Workspace:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def found_artifacts(protocol: Protocol) -> dict[str, FileFound]:
+    """What lies at the path of each artifact that the protocol file declares, by the artifact's name."""
+    from perfproof_airflow import settings
+
+    workspace = Workspace(settings.workspace_root())
+    return {artifact.name: workspace.find(artifact.path) for artifact in protocol.prerequisites}
 
 
 class Absent(ArtifactError):

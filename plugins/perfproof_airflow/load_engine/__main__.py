@@ -15,7 +15,7 @@ from typing import Any
 from perfproof.errors import LoadError
 from perfproof.load.plan import LoadPlan
 from perfproof.load.rows import Rows, write_rows
-from perfproof.load.verdict import GeneratorSummary, Outcome
+from perfproof.load.summary import GeneratorSummary, Outcome
 from perfproof.strict import read_json
 from perfproof.telemetry import document_bytes
 from perfproof_airflow.load_engine import LEASE, PROGRESS, ROWS, SUMMARY, ExitCode

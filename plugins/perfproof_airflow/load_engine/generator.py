@@ -18,8 +18,8 @@ import aiohttp
 from perfproof.errors import LoadError
 from perfproof.load.arrivals import schedule_of
 from perfproof.load.plan import LoadPlan
-from perfproof.load.rows import NoAnswer, Rows, make_rows, percentile
-from perfproof.load.verdict import GeneratorSummary, Outcome
+from perfproof.load.rows import NoAnswer, Rows, make_rows
+from perfproof.load.summary import GeneratorSummary, Outcome
 from perfproof.moments import stamp
 from perfproof_airflow.load_engine.stop_conditions import StopConditions
 from perfproof_airflow.load_engine.target_check import Guard, ask_consent, open_session, url_of
@@ -77,18 +77,16 @@ class Generator:
             cpu = 100.0 * (_cpu_seconds() - used) / seconds
             build_after = await self._build_after(session) if self._outcome is Outcome.COMPLETED else None
         rows = self._rows()
-        late = rows.where(rows.sent)
-        error_p95 = percentile((late.start - late.intended_start) * 1000.0, 95)
+        sent = int(rows.sent.sum())
         return rows, GeneratorSummary(
             outcome=self._outcome,
             reason=self._reason or None,
             started_at=stamp(started_at),
             seconds=round(seconds, 3),
             cpu_percent=round(cpu, 1),
-            start_error_p95_ms=round(error_p95 or 0.0, 3),
             planned=len(self._schedule.due),
-            sent=len(late),
-            dropped=len(rows) - len(late),
+            sent=sent,
+            dropped=len(rows) - sent,
             build=build,
             build_after=build_after,
             plan_sha256=self._plan.digest,

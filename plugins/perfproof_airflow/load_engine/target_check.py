@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 from collections.abc import Callable
@@ -76,7 +75,7 @@ async def ask_consent(session: aiohttp.ClientSession, plan: LoadPlan) -> str:
             while status == 200 and len(body) < MAX_CONSENT_BYTES and not response.content.at_eof():
                 body += await response.content.read(MAX_CONSENT_BYTES - len(body))
         answer = json.loads(body) if status == 200 else None
-    except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+    except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
         raise _no_consent(plan, str(error) or type(error).__name__) from None
     if not isinstance(answer, dict) or not isinstance(answer.get("build"), str) or not answer["build"]:
         raise _no_consent(plan, f"status {status}, {answer!r}")

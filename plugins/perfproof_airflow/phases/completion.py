@@ -10,7 +10,7 @@ from perfproof_airflow.step import step
 DAG_LEAF = "completion"
 
 
-@step(trigger_rule="all_done", retries=0)
+@step(trigger_rule="all_done")
 def completion(cycle: Any) -> dict[str, Any]:
     """Fails unless every gate passed or was waived and this round was handed off."""
     from perfproof_airflow.gate import gate_outcomes, handed_off

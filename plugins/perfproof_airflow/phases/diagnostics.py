@@ -14,33 +14,36 @@ from perfproof_airflow.step import step
 @step(map_index_template="{{ service }}")
 def profile_transactions(cycle: Any, service: str) -> dict[str, Any]:
     """Profiles the running baseline under the authorized peak rate, into collapsed stacks and a flame graph."""
-    from perfproof_airflow.load_steps import profile_service
+    from perfproof_airflow.profile_steps import profile_service
 
     cycle.announce(Announcement.PHASE_2_START)
     return profile_service(cycle, service)
 
 
 @step
-def explain_queries(cycle: Any, profiles: list[dict[str, Any]], hypotheses: dict[str, Any]) -> dict[str, Any]:
+def explain_queries(cycle: Any, profiles: list[dict[str, Any]], hypotheses: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
     """Explains the top statements of each service's database, read-only, and writes the profiling report."""
-    from perfproof.diagnostics import profiling_report, require_conclusive
-    from perfproof.hypotheses import update_status
-    from perfproof_airflow.hooks.query_plans import explain_services
+    from perfproof.diagnostics import diagnostic_coverage, profiling_report
+    from perfproof.hypotheses import hypothesis_log, update_status
+    from perfproof_airflow.cycle import now
+    from perfproof_airflow.profile_steps import explain_services, require_conclusive, traffic_of
 
     profiles = list(profiles)
     documents = [cycle.document(reference) for reference in profiles]
     require_conclusive(documents)
     services = [cycle.protocol.service(name) for name in cycle.parameters.services]
-    plans = cycle.publish("evidence/query-plans.json", lambda: explain_services(services, profiles=documents), inputs=profiles)
+    plans = cycle.publish("evidence/query-plans.json", lambda: explain_services(cycle), inputs=profiles)
     plan_document = cycle.document(plans)
     checked = cycle.publish(
         "evidence/hypotheses-checked.json",
-        lambda: update_status(cycle.document(hypotheses["json"]), profiles=documents, query_plans=plan_document),
+        lambda: update_status(cycle.document(hypotheses["json"]), profiles=documents, plans=plan_document),
         inputs=[hypotheses["json"], *profiles, plans],
     )
+    cycle.publish("evidence/hypotheses-checked.md", lambda: hypothesis_log(cycle.document(checked)), inputs=[checked])
+    coverage = diagnostic_coverage(documents, services=services, traffic=traffic_of(cycle, cycle.document(baseline["json"])))
     report = cycle.publish(
         "profiling-report.md",
-        lambda: profiling_report(documents, query_plans=plan_document, hypotheses=cycle.document(checked)),
+        lambda: profiling_report(profiles=documents, plans=plan_document, coverage=coverage, now=now()),
         inputs=[*profiles, plans, checked],
     )
     return {"plans": plans, "report": report, "hypotheses": checked}
@@ -58,53 +61,53 @@ def run_load_tests(cycle: Any, scenario: str) -> dict[str, Any]:
 @step
 def consolidate_load_tests(cycle: Any, scenarios: list[dict[str, Any]]) -> dict[str, Any]:
     """Judges each scenario against the targets; halts if the environment was unstable."""
-    from perfproof.load.results import load_test_results, require_stable
+    from perfproof.load.results import load_test_results
     from perfproof.plots import load_plot
     from perfproof_airflow.cycle import now
+    from perfproof_airflow.load_steps import require_stable
 
     scenarios = list(scenarios)
     documents = [cycle.document(reference) for reference in scenarios]
     require_stable(documents)
-    targets = cycle.profile.targets
     results = cycle.publish(
         "load-test-results.json",
         lambda: load_test_results(
-            documents,
-            targets=targets,
-            service=cycle.parameters.services[0],
-            now=now(),
-            derived_from=[cycle.source(reference) for reference in scenarios],
+            documents, profile=cycle.profile, now=now(), derived_from=[cycle.source(reference) for reference in scenarios]
         ),
         inputs=scenarios,
     )
-    cycle.publish("evidence/load-scenarios.svg", lambda: load_plot(documents, limit_p95=targets.p95_ms), inputs=scenarios)
+    limit = cycle.profile.targets.p95_ms
+    cycle.publish("evidence/load-scenarios.svg", lambda: load_plot(documents, limit_p95=limit), inputs=scenarios)
     return results
 
 
 @step
-def analyze_capacity_and_cost(cycle: Any, scenarios: list[dict[str, Any]], results: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
+def analyze_capacity_and_cost(cycle: Any, scenarios: list[dict[str, Any]], baseline: dict[str, Any]) -> dict[str, Any]:
     """Fits scalability to the stress steps, and writes utilization, scaling policies, headroom and cost."""
-    from perfproof.capacity import capacity_document, render_capacity
+    from perfproof.capacity import capacity_document
+    from perfproof.capacity_report import capacity_analysis
     from perfproof_airflow.cycle import now
 
-    scenarios = list(scenarios)
+    inputs = [*scenarios, baseline["json"]]
+    services = [cycle.protocol.service(name) for name in cycle.parameters.services]
     document = cycle.publish(
         "evidence/capacity.json",
         lambda: capacity_document(
-            services=[cycle.protocol.service(name) for name in cycle.parameters.services],
-            scenarios=[cycle.document(reference) for reference in scenarios],
+            services,
+            load_documents=[cycle.document(reference) for reference in scenarios],
             baseline=cycle.document(baseline["json"]),
-            targets=cycle.profile.targets,
-            peak_rate=cycle.profile.peak.rate,
+            profile=cycle.profile,
             cost=cycle.protocol.cost,
+            optimizations=cycle.protocol.optimizations,
             now=now(),
+            derived_from=[cycle.source(reference) for reference in inputs],
         ),
-        inputs=[*scenarios, results, baseline["json"]],
+        inputs=inputs,
     )
-    return cycle.publish("capacity-analysis.md", lambda: render_capacity(cycle.document(document)), inputs=[document])
+    return cycle.publish("capacity-analysis.md", lambda: capacity_analysis(cycle.document(document)), inputs=[document])
 
 
-@step(retries=0)
+@step
 def gate_2(cycle: Any, profiles: list[dict[str, Any]], diagnosed: dict[str, Any], results: dict[str, Any], capacity: dict[str, Any]) -> dict[str, Any]:
     """Gate 2, Diagnostic Coverage: at least 90 %, every prioritized service, every scenario valid, capacity documented."""
     return judge(cycle, 2, inputs=[*profiles, diagnosed["plans"], diagnosed["report"], results, capacity])
@@ -116,12 +119,12 @@ def diagnostics(prerequisites: Any, first: Any) -> Any:
     opened = prerequisites["opened"]
     profiles = profile_transactions.expand(service=opened["services"])
     first["decided"] >> profiles
-    diagnosed = explain_queries(profiles, first["hypotheses"])
+    diagnosed = explain_queries(profiles, first["hypotheses"], first["baseline"])
     scenarios = run_load_tests.expand(scenario=opened["scenarios"])
     # Load after profiling: a profiler that runs during a measured test would be part of what is measured.
     diagnosed >> scenarios
     results = consolidate_load_tests(scenarios)
-    capacity = analyze_capacity_and_cost(scenarios, results, first["baseline"])
+    capacity = analyze_capacity_and_cost(scenarios, first["baseline"])
     gate = gate_2(profiles, diagnosed, results, capacity)
     decided = decision(2, retry_from="diagnostics.profile_transactions")
     gate >> decided

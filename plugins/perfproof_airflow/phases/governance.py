@@ -54,7 +54,7 @@ def share_improvements(cycle: Any, report: dict[str, Any]) -> dict[str, Any]:
     return share(cycle, report=report)
 
 
-@step(retries=0)
+@step
 def gate_4(cycle: Any, record: dict[str, Any], notes: dict[str, Any]) -> dict[str, Any]:
     """Gate 4, Governance & Communication: at least 95 % of the 13 artifacts valid, approvals bound, notes shared."""
     return judge(cycle, 4, inputs=[record, notes])

@@ -99,7 +99,7 @@ def report_intake(cycle: Any, sources: list[dict[str, Any]], baseline: dict[str,
 @step
 def formulate_hypotheses(cycle: Any, intake: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
     """Links symptoms to suspected causes, each with the evidence that would confirm it."""
-    from perfproof.hypotheses import formulate, render_hypothesis_log
+    from perfproof.hypotheses import formulate, hypothesis_log
 
     services = [cycle.protocol.service(name) for name in cycle.parameters.services]
     hypotheses = cycle.publish(
@@ -107,17 +107,17 @@ def formulate_hypotheses(cycle: Any, intake: dict[str, Any], baseline: dict[str,
         lambda: formulate(
             intake=cycle.document(intake),
             baseline=cycle.document(baseline["json"]),
-            baseline_ref=cycle.source(baseline["json"]),
+            baseline_reference=cycle.source(baseline["json"]),
             services=services,
             target_metric=cycle.parameters.target_metric,
         ),
         inputs=[intake, baseline["json"]],
     )
-    log = cycle.publish("hypothesis-log.md", lambda: render_hypothesis_log(cycle.document(hypotheses)), inputs=[hypotheses])
+    log = cycle.publish("hypothesis-log.md", lambda: hypothesis_log(cycle.document(hypotheses)), inputs=[hypotheses])
     return {"json": hypotheses, "log": log}
 
 
-@step(retries=0)
+@step
 def gate_1(cycle: Any, intake: dict[str, Any], baseline: dict[str, Any], hypotheses: dict[str, Any]) -> dict[str, Any]:
     """Gate 1, Baseline Validation: complete intake, traceable baseline of at least 95 %, documented hypotheses."""
     return judge(cycle, 1, inputs=[intake, baseline["json"], baseline["csv"], hypotheses["json"], hypotheses["log"]])

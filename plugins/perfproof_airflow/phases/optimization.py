@@ -15,24 +15,29 @@ from perfproof_airflow.step import step
 @step(multiple_outputs=True)
 def define_plan(cycle: Any, baseline: dict[str, Any], diagnosed: dict[str, Any]) -> dict[str, Any]:
     """Translates findings into prioritized tasks with owner, risk and expected gain; halts on unresolved dependencies."""
-    from perfproof.plan import define_optimization_plan, require_resolved
+    from perfproof.findings import findings_of
+    from perfproof.plan import define_plan as plan_document
     from perfproof_airflow.cycle import now
+    from perfproof_airflow.plan_steps import require_resolved
 
     cycle.announce(Announcement.PHASE_3_START)
+    profiles = {name: cycle.reference(f"evidence/profile-{name}.json") for name in cycle.parameters.services}
+    references = {"baseline": baseline["json"], "query-plans": diagnosed["plans"]}
+    references |= {f"profile-{name}": reference for name, reference in profiles.items()}
     reference = cycle.publish(
         "optimization-plan.json",
-        lambda: define_optimization_plan(
-            [o for o in cycle.protocol.optimizations if o.service in cycle.parameters.services],
+        lambda: plan_document(
+            optimizations=[o for o in cycle.protocol.optimizations if o.service in cycle.parameters.services],
             considered=cycle.parameters.optimizations,
-            target_metric=cycle.parameters.target_metric,
-            baseline_ref=cycle.source(baseline["json"]),
+            findings=findings_of(cycle.profiles(), cycle.document(diagnosed["plans"])),
             hypotheses=cycle.document(diagnosed["hypotheses"]),
-            query_plans=cycle.document(diagnosed["plans"]),
-            profiles=cycle.profiles(),
-            evidence=[cycle.source(diagnosed["plans"]), cycle.source(diagnosed["report"])],
+            target_metric=cycle.parameters.target_metric,
+            baseline=cycle.document(baseline["json"]),
+            references={name: cycle.source(cited) for name, cited in references.items()},
+            plan_id=f"PLAN-{cycle.run}-{cycle.round}",
             now=now(),
         ),
-        inputs=[baseline["json"], diagnosed["plans"], diagnosed["report"], diagnosed["hypotheses"]],
+        inputs=[*references.values(), diagnosed["hypotheses"], diagnosed["report"]],
     )
     plan = cycle.document(reference)
     require_resolved(plan)
@@ -104,7 +109,7 @@ def prepare_instrumentation(cycle: Any, validation: dict[str, Any], measurement:
     return write_instrumentation(cycle, state="prepared", validation=validation, measurement=measurement)
 
 
-@step(retries=0)
+@step
 def gate_3(
     cycle: Any, plan: dict[str, Any], validation: dict[str, Any], measurement: dict[str, Any], instrumentation: dict[str, Any]
 ) -> dict[str, Any]:

@@ -24,13 +24,13 @@ def open_cycle(cycle: Any) -> dict[str, list[str]]:
 @step
 def verify_artifacts(cycle: Any) -> dict[str, Any]:
     """Checks each supplied artifact: there, current and valid; those marked "if available" may be absent."""
-    from perfproof.prerequisites import check_required, examine_artifacts
+    from perfproof.prerequisites import examine_artifacts, require_artifacts
     from perfproof_airflow.cycle import now
     from perfproof_airflow.hooks.workspace import found_artifacts
 
     files = found_artifacts(cycle.protocol)
     findings = examine_artifacts(cycle.protocol, files, now=now())
-    check_required(findings)
+    require_artifacts(findings)
     for finding in findings:
         data = files[finding["name"]].data
         if finding["status"] == "ok" and data is not None:
@@ -41,12 +41,12 @@ def verify_artifacts(cycle: Any) -> dict[str, Any]:
 @step
 def verify_system_state(cycle: Any, artifacts: dict[str, Any]) -> dict[str, Any]:
     """Checks telemetry access, write permissions, the approval key, and that the test environment mirrors production."""
-    from perfproof.prerequisites import check_system_state, prerequisites_document
+    from perfproof.prerequisites import prerequisites_document, require_system_state
     from perfproof_airflow.cycle import now
     from perfproof_airflow.hooks.system_state import examine_system_state
 
     state = examine_system_state(cycle.protocol, services=cycle.parameters.services, now=now())
-    check_system_state(state)
+    require_system_state(state)
     findings = cycle.document(artifacts)["artifacts"]
     return cycle.publish(
         "prerequisites.json",

@@ -208,6 +208,35 @@ def test_an_entry_that_vanishes_under_a_running_store_is_seen(memory_store: Evid
         memory_store.entries()
 
 
+def test_a_listing_that_misses_an_entry_written_meanwhile_is_no_gap(memory_store: EvidenceStore, note: Callable[..., Any]) -> None:
+    """A folder that is listed while others write may show the later entry and not the earlier one."""
+    for number in range(3):
+        note(memory_store, "announce", {}, step=str(number))
+
+    class Hasty(MemoryBackend):
+        def names(self, prefix: str) -> list[str]:
+            return [key for key in super().names(prefix) if not key.endswith("00000002.json")]
+
+    hasty = Hasty()
+    assert isinstance(memory_store.backend, MemoryBackend)
+    hasty.data = memory_store.backend.data
+    assert len(EvidenceStore(hasty, memory_store.run).entries()) == 4
+
+
+def test_a_backend_that_contradicts_itself_ends_with_an_error(memory_store: EvidenceStore, note: Callable[..., Any]) -> None:
+    """It says that the number is taken and shows no entry: no endless loop."""
+
+    class Refusing(MemoryBackend):
+        def create(self, key: str, data: bytes) -> bool:
+            return False
+
+    refusing = Refusing()
+    assert isinstance(memory_store.backend, MemoryBackend)
+    refusing.data = memory_store.backend.data
+    with pytest.raises(EvidenceError, match=r"EVI-500.*neither grows"):
+        note(EvidenceStore(refusing, memory_store.run), "announce", {})
+
+
 def test_two_hundred_entries_are_read_quickly(disk_store: EvidenceStore, note: Callable[..., Any]) -> None:
     """A page that shows a run reads its log each time: 50 ms on an idle machine, five times that here."""
     for number in range(200):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from perfproof.errors import Tampered
-from perfproof.evidence import EvidenceStore, LocalBackend, MemoryBackend
+from perfproof.evidence import EvidenceStore, LocalBackend, MemoryBackend, Reference
 from perfproof.evidence.records import canonical
 from perfproof.evidence.verdict import Finding, Outcome, Verification
 from perfproof.evidence.verify import verify, verify_run
@@ -286,6 +286,16 @@ def test_an_slo_update_that_traces_to_nothing_is_named(memory_store: EvidenceSto
     assert found(good, 2) == []
     publish(memory_store, name, json.dumps({**traces, "second": True}), round=1)
     assert found({**good, "again": 1}, 3) == [(f"traces_to.validation names a version of {name} since superseded", Outcome.UNFINISHED)]
+
+
+def test_inputs_and_judged_evidence_must_be_in_the_evidence(
+    memory_store: EvidenceStore, publish: Callable[..., Any], note: Callable[..., Any]
+) -> None:
+    """A gate that judged, or a document that derives from, content that nobody can look at."""
+    nowhere = Reference("baseline-metrics.json", "0" * 64, "memory:x")
+    publish(memory_store, "hypothesis-log.md", "x", inputs=(nowhere,))
+    note(memory_store, "gate.evaluated", {"gate": 1, "outcome": "PASS", "evidence": [{"name": "x", "sha256": "1" * 64}]})
+    assert {"hypothesis-log.md", "log/00000002.json"} <= bad_places(verify_run(memory_store.backend, memory_store.run))
 
 
 def test_a_waiver_shows_as_waived(memory_store: EvidenceStore, note: Callable[..., Any]) -> None:

@@ -17,9 +17,9 @@ def concordance(values: tuple[float, ...]) -> int:
     return sum((values[j] > values[i]) - (values[j] < values[i]) for i, j in pairs)
 
 
-@given(st.lists(st.integers(0, 1000), min_size=2, max_size=6, unique=True))
+@given(st.one_of(st.lists(st.integers(0, 1000), min_size=2, max_size=6), st.lists(st.integers(0, 3), min_size=2, max_size=6)))
 def test_p_is_the_share_of_orders_that_rise_as_much(values: list[int]) -> None:
-    """All permutations, counted."""
+    """All permutations, counted, with ties and without."""
     observed = concordance(tuple(map(float, values)))
     orders = [concordance(order) for order in permutations(map(float, values))]
     assert trend(values).p == pytest.approx(sum(s >= observed for s in orders) / len(orders))
@@ -35,15 +35,6 @@ def test_a_straight_line_is_found() -> None:
 def test_one_jump_is_not_a_trend_by_itself() -> None:
     """Flat with one outlier: the slope stays zero."""
     assert trend([5.0, 5.0, 5.0, 50.0, 5.0, 5.0]).slope == 0.0
-
-
-@given(st.lists(st.integers(0, 3), min_size=2, max_size=6))
-def test_ties_never_make_p_smaller(values: list[int]) -> None:
-    """With ties the permutation p of the same score is at most what is reported, or both are far from deciding."""
-    observed = concordance(tuple(map(float, values)))
-    orders = [concordance(order) for order in permutations(map(float, values))]
-    reported = trend(values).p
-    assert reported >= sum(s >= observed for s in orders) / len(orders) - 1e-12 or reported > 0.05
 
 
 def test_long_series_use_the_normal_approximation() -> None:

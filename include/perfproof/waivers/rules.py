@@ -1,106 +1,24 @@
-"""Waivers: who may excuse which unmet criterion of a gate, why, how far and until when. A waived gate is never a passed one."""
+"""The rules of a waiver: who may excuse which criterion, why, how far and until when. Every refusal has its own code."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from perfproof.config import Role
 from perfproof.errors import PerfproofError, WaiverError
-from perfproof.gates.figures import at, mappings, number, text_at
+from perfproof.gates.figures import mappings, number, text_at
 from perfproof.gates.result import GATE_NAMES, Outcome
 from perfproof.moments import parse_stamp, stamp
+from perfproof.waivers.waiver import BY_METRIC, Approver, Waiver, worst_of
 
 MIN_JUSTIFICATION = 20
 MAX_LIFETIME = timedelta(days=30)
-# What a waiver must name metric and limit for, and both roles must sign.
-BY_METRIC = {"regressions": "regressions", "guards_undecided": "guards_undecided"}
+# A regression hurts users and operators: both who speak for them sign.
 REGRESSION_ROLES = ("product_owner", "sre_lead")
-# The improvement and its proof are one question: who justifies the short improvement justifies its short proof.
-ALSO_COVERS = {"improvement": frozenset({"improvement_proved"})}
 NOTE_FIELD = re.compile(r"\b(criterion|expires|metric|limit)\s*=\s*([^\s;,]+)[;,]?", re.IGNORECASE)
-
-
-class Decision(StrEnum):
-    """What a gate comes to after waivers. WAIVED is shown as such everywhere."""
-
-    PASS = "PASS"  # noqa: S105  an outcome, no secret
-    WAIVED = "WAIVED"
-    FAIL = "FAIL"
-    INDETERMINATE = "INDETERMINATE"
-
-    @property
-    def lets_through(self) -> bool:
-        """Whether the next phase may start."""
-        return self in (Decision.PASS, Decision.WAIVED)
-
-
-@dataclass(frozen=True, slots=True)
-class Approver:
-    """A person who signed a waiver, and in which role (its key in the protocol file)."""
-
-    person_id: str
-    name: str
-    role: str
-
-
-@dataclass(frozen=True, slots=True)
-class Waiver:
-    """An excuse for one criterion of one gate result of one run. `limit` is the worst change of `metric` it accepts, in percent."""
-
-    gate: int
-    criterion: str
-    justification: str
-    approvers: tuple[Approver, ...]
-    requester: str
-    run: str
-    result_sha256: str
-    granted_at: datetime
-    expires_at: datetime
-    metric: str | None = None
-    limit: float | None = None
-
-    def document(self) -> dict[str, Any]:
-        """The waiver as the log and the report show it."""
-        return {
-            "gate": self.gate,
-            "gate_name": GATE_NAMES[self.gate],
-            "criterion": self.criterion,
-            "metric": self.metric,
-            "limit": self.limit,
-            "reason": self.justification,
-            "approver": ", ".join(f"{a.name} ({a.person_id})" for a in self.approvers),
-            "approvers": [{"person_id": a.person_id, "name": a.name, "role": a.role} for a in self.approvers],
-            "requester": self.requester,
-            "run": self.run,
-            "result_sha256": self.result_sha256,
-            "granted_at": stamp(self.granted_at),
-            "expires_at": stamp(self.expires_at),
-        }
-
-
-def read_waiver(document: Mapping[str, Any]) -> Waiver:
-    """The waiver in a document of `Waiver.document`. Raises WaiverError if a field is missing or has another type."""
-    try:
-        return Waiver(
-            gate=document["gate"],
-            criterion=document["criterion"],
-            justification=document["reason"],
-            approvers=tuple(Approver(a["person_id"], a["name"], a["role"]) for a in document["approvers"]),
-            requester=document["requester"],
-            run=document["run"],
-            result_sha256=document["result_sha256"],
-            granted_at=parse_stamp(document["granted_at"]),
-            expires_at=parse_stamp(document["expires_at"]),
-            metric=document["metric"],
-            limit=document["limit"],
-        )
-    except (KeyError, TypeError, PerfproofError) as error:
-        raise WaiverError(122, where="waiver", what="not a waiver", got=str(error), fix="grant it again") from None
 
 
 def note_fields(note: str) -> dict[str, Any]:
@@ -158,45 +76,6 @@ def check_waiver(
     needed = tuple(dict.fromkeys((*required, *REGRESSION_ROLES))) if name in BY_METRIC else tuple(required)
     approvers = _approvers(gate, approvals, roles=roles, required=needed, requester=requester)
     return Waiver(gate, name, justification, approvers, requester, run, result_sha256, now, expires, metric, limit)
-
-
-def apply_waivers(*, result: Mapping[str, Any], result_sha256: str, run: str, waivers: Sequence[Waiver], now: datetime) -> Decision:
-    """What the gate comes to. WAIVED only if every criterion that is not met is covered by a waiver in force for this very result."""
-    outcome = Outcome(result["outcome"])
-    if outcome is Outcome.PASS:
-        return Decision.PASS
-    valid = [w for w in waivers if (w.gate, w.run, w.result_sha256) == (result["gate"], run, result_sha256) and now <= w.expires_at]
-    unmet = [c for c in mappings(result, "criteria") if c.get("met") is not True]
-    # A gate that did not pass although no criterion is unmet has a check that did not run: nothing can excuse that.
-    if unmet and all(c.get("waivable") is True and c.get("actual") is not None and _covered(c, result, valid) for c in unmet):
-        return Decision.WAIVED
-    return Decision(outcome.value)
-
-
-def _covered(criterion: Mapping[str, Any], result: Mapping[str, Any], waivers: Sequence[Waiver]) -> bool:
-    name = str(criterion["criterion"])
-    own = [w for w in waivers if w.criterion == name or name in ALSO_COVERS.get(w.criterion, ())]
-    if name not in BY_METRIC:
-        return bool(own)
-    entries = mappings(result, "figures", BY_METRIC[name])
-    return bool(entries) and all(any(_accepts(w, entry) for w in own) for entry in entries)
-
-
-def _accepts(waiver: Waiver, entry: Mapping[str, Any]) -> bool:
-    worst = _worst(entry)
-    return waiver.metric == entry.get("metric") and worst is not None and waiver.limit is not None and worst <= waiver.limit
-
-
-def _worst(entry: Mapping[str, Any]) -> float | None:
-    """How bad the metric may have become: in percent, in the guard's own scale where the baseline is zero.
-
-    An undecided guard counts with the upper end of its interval.
-    """
-    for key in ("regression_percentage", "ci_high", "worsening_percent", "worsening"):
-        figure = number(entry.get(key))
-        if figure is not None:
-            return float(figure)
-    return None
 
 
 def _refused(code: int, gate: int | str, what: str, *, fix: str, got: Any = None, expected: Any = None) -> WaiverError:
@@ -270,11 +149,11 @@ def _scope(gate: int, criterion: str, result: Mapping[str, Any], fields: Mapping
         return (metric if isinstance(metric, str) else None), (None if limit is None else float(limit))
     if not isinstance(metric, str) or not metric or limit is None or limit <= 0:
         raise _refused(115, gate, "a regression is waived by metric and limit", got=(metric, fields.get("limit")), fix="metric=… limit=…")
-    entry = next((e for e in mappings(result, "figures", BY_METRIC[criterion]) if e.get("metric") == metric), None)
+    entry = next((e for e in mappings(result, "figures", criterion) if e.get("metric") == metric), None)
     if entry is None:
-        names = [str(e.get("metric")) for e in mappings(result, "figures", BY_METRIC[criterion])]
+        names = [str(e.get("metric")) for e in mappings(result, "figures", criterion)]
         raise _refused(116, gate, "this metric did not regress", got=metric, expected=" | ".join(names), fix="name one that did")
-    worst = _worst(entry)
+    worst = worst_of(entry)
     if worst is None or worst > limit:
         raise _refused(
             118, gate, f"{metric} is worse than the limit", got=worst, expected=f"at most {limit}", fix="raise the limit, if you mean it"
@@ -288,7 +167,7 @@ def _approvers(
     found: dict[str, Approver] = {}
     for record in approvals:
         role, person, name = text_at(record, "role"), text_at(record, "person", "id"), text_at(record, "person", "name")
-        if at(record, "decision") not in (None, "waiver"):
+        if record.get("decision") not in (None, "waiver"):
             continue
         if role not in roles or person not in {p.id for p in roles[role].people}:
             raise _refused(110, gate, "the approver does not hold the role", got=f"{person} as {role}", fix="have it approved by who does")
