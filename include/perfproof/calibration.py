@@ -147,12 +147,12 @@ def _rate(count: int, total: int, confidence: float) -> Rate:
 
 def _note(half: int, done: int, improved: Rate, regressed: Rate, noise: float, threshold: float) -> str:
     text = (
-        f"{done} comparisons of {half} baseline blocks with {half} others, where nothing changed: {improved.count} would have passed"
-        f" as improved, {regressed.count} as a regression; 95 % of the changes stay below {noise:.1f} %."
-        " Splits of the same blocks resemble each other, so the intervals of the rates are too narrow."
+        f"{done} comparisons of {half} baseline blocks with {half} others, where nothing changed: {improved.count} would have passed as"
+        f" improved, {regressed.count} would have failed as a regression. 95 % of the changes of the target stay below {noise:.1f} %."
+        " Splits of the same blocks resemble each other, so the intervals of these rates are too narrow."
     )
     if max(improved.high, regressed.high) > TOLERATED:
-        text += f" The upper end exceeds {TOLERATED:.0%}: measure more blocks, or widen the margins to {noise:.1f} %."
+        text += f" The upper end of a rate exceeds {100 * TOLERATED:g} %: measure more blocks before trusting this gate."
     if noise >= threshold:
         text += f" The noise alone reaches the threshold of {threshold:g} %."
     return text

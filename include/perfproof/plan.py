@@ -62,7 +62,7 @@ def define_plan(
     planned = [j for j in judged if considered or j.support is not Support.NONE]
     if not planned:
         raise ParameterError(
-            252, where="optimizations", what="no optimization is supported by a finding", got=", ".join(known) or "none in the protocol file",
+            252, where="optimizations", what="no optimization is supported by a finding", got=", ".join(known) or "no optimizations",
             fix="name those to plan nevertheless in the trigger form, or describe others in the protocol file",
         )  # fmt: skip
     planned.sort(key=lambda j: (j.support, -j.gain, RISKS.index(j.optimization.risk), j.optimization.id))

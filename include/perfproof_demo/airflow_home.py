@@ -101,7 +101,7 @@ class AirflowHome:
         secret = configparser.ConfigParser(interpolation=None)
         secret.read(configuration)
         _write_private(configuration, self._configuration(secret))
-        connections = dict(self.connections)
+        connections = {name: _with_password(fields, passwords) for name, fields in self.connections.items()}
         key_file = self.root / ".approvals-key.made"
         if not key_file.exists():
             key = {"conn_type": "generic", "login": f"k{secrets.token_hex(4)}", "password": secrets.token_hex(32)}
@@ -235,6 +235,12 @@ def free_port() -> int:
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         return int(listener.getsockname()[1])
+
+
+def _with_password(fields: Mapping[str, Any], passwords: Mapping[str, str]) -> dict[str, Any]:
+    """A connection that logs in as one of this Airflow's own users names it under `password_of`."""
+    known = {name: value for name, value in fields.items() if name != "password_of"}
+    return known | ({"password": passwords[fields["password_of"]]} if "password_of" in fields else {})
 
 
 def _fernet_key() -> str:

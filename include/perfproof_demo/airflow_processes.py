@@ -37,7 +37,7 @@ def airflow_home(settings: DemoSettings, *, workspace: Path, dags_folder: Path, 
     """The home under `.demo/airflow`: people, connections to what the demo runs, and short timeouts for crashes."""
     connections: dict[str, dict[str, object]] = {
         "perfproof_prometheus": _http(settings.metrics_url),
-        "perfproof_api": {**_http(f"http://{HOST}:{settings.port('airflow')}"), "login": "demo-admin"},
+        "perfproof_api": {**_http(f"http://{HOST}:{settings.port('airflow')}"), "login": "demo-admin", "password_of": "demo-admin"},
     }
     for side in Side:
         connections[f"perfproof_shop_{side}"] = _database(database_urls(settings, side).reader)

@@ -94,8 +94,9 @@ def start_detached(
         lines = log.read_text(errors="replace").strip().splitlines() or ["nothing"]
         what = f"did not answer within {seconds:.0f} s" if ended is None else f"ended with exit code {ended}"
         raise DemoError(111, where=name, what=what, got=lines[-1], fix=f"read {log}") from None
-    # It is meant to outlive this process: without a return code Popen would warn when it is forgotten.
-    process.returncode = 0
+    finally:
+        # It is meant to outlive this process: without a return code Popen would warn when it is forgotten.
+        process.returncode = process.returncode or 0
     return process.pid
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from perfproof_airflow.hooks.profiler import ProfilerHook
 
 from perfproof.errors import ProfileError
 from perfproof.profiles import hot_functions, normalise, parse_collapsed
+from perfproof_airflow.hooks.profiler import ProfilerHook
 
 SERVICE = """
 import socket, sys
@@ -85,7 +85,7 @@ def test_a_pid_file_without_a_pid_is_refused(tmp_path: Path, text: str) -> None:
     """Nothing but one plain number above 1 names a process."""
     pid_file = tmp_path / "x.pid"
     pid_file.write_text(text)
-    with pytest.raises(ProfileError, match="PRO-15[12]"):
+    with pytest.raises(ProfileError, match=r"PRO-15[12]"):
         ProfilerHook(pid_file=pid_file, port=1).pid()
 
 

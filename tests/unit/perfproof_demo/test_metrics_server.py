@@ -88,7 +88,7 @@ def test_a_step_is_seconds_or_a_duration(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["", "soon", "NaN", "Inf", "5x", "s"])
 def test_another_step_is_an_error(text: str) -> None:
     """NaN and infinity are numbers to float(), and no step."""
-    with pytest.raises(ValueError, match="number|convert"):
+    with pytest.raises(ValueError, match=r"number|convert"):
         parse_seconds(text)
 
 

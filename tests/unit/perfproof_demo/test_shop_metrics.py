@@ -10,7 +10,7 @@ from perfproof_demo.shop_metrics import ShopMetrics
 def values(metrics: ShopMetrics) -> dict[tuple[str, ...], float]:
     """The exposition by name and label values."""
     samples = parse_exposition(metrics.exposition().decode()).samples
-    return {(sample.name, *sample.labels.values()): sample.value for sample in samples}
+    return {(sample.name, *(sample.labels[name] for name in sorted(sample.labels, reverse=True))): sample.value for sample in samples}
 
 
 def test_a_shop_without_requests_exports_zeros() -> None:

@@ -85,7 +85,7 @@ def faulted(root: Path, faulty: FaultyOs, monkeypatch: pytest.MonkeyPatch) -> li
     return acknowledged
 
 
-def killed(root: Path, faulty: FaultyOs, monkeypatch: pytest.MonkeyPatch, told: Path) -> list[str]:
+def killed(root: Path, faulty: FaultyOs, told: Path) -> list[str]:
     """The same in a process of its own, which the fault kills."""
     told.write_text("")
     child = os.fork()
@@ -121,10 +121,7 @@ def test_no_fault_leaves_evidence_that_looks_tampered_with_or_work_that_cannot_b
     for at in range(1, calls + 1):
         root = tmp_path / str(at)
         faulty = FaultyOs(at=at, fault=fault)
-        if fault == "KILL":
-            acknowledged = killed(root, faulty, monkeypatch, tmp_path / "told")
-        else:
-            acknowledged = faulted(root, faulty, monkeypatch)
+        acknowledged = killed(root, faulty, tmp_path / "told") if fault == "KILL" else faulted(root, faulty, monkeypatch)
         failures += len(acknowledged) < 5
         assert verify(root / RUN).outcome in (Outcome.UNFINISHED, Outcome.USAGE), (fault, at)
         if acknowledged:
