@@ -36,7 +36,7 @@ from perfproof_airflow.operators.approve import ApproveOperator, publish_request
     doc_md=__doc__,
 )
 def performance_approvals() -> None:
-    ApproveOperator.partial(task_id="approve", map_index_template="{{ role }}").expand(role=publish_request())
+    ApproveOperator.partial(task_id="approve", map_index_template="{{ task.role_label }}").expand_kwargs(publish_request())
 
 
 performance_approvals()

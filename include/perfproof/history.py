@@ -1,6 +1,7 @@
 """The history of recurring captures: one baseline per data interval, under a name that the interval alone decides.
 
     <history>/<protocol>/20250216T100000Z_20250216T110000Z.json
+    <history>/<protocol>/parts/20250216T100000Z_20250216T110000Z/<service>.json    with the sources' answers
 
 Capturing an interval again changes its file only if more of the interval is measured than before: a later look at
 telemetry that has expired meanwhile must not replace what was seen in time.
@@ -16,7 +17,6 @@ from typing import Any
 
 from perfproof.config_checks import IDENTIFIER
 from perfproof.errors import ParameterError
-from perfproof.telemetry import sha256_hex
 
 NAME = re.compile(r"^(\d{8}T\d{6}Z)_(\d{8}T\d{6}Z)\.json$")
 FORMAT = "%Y%m%dT%H%M%SZ"
@@ -77,6 +77,14 @@ def entry_path(directory: str, protocol: str, name: str) -> str:
     return f"{directory.rstrip('/')}/{protocol}/{name}"
 
 
+def part_path(directory: str, protocol: str, name: str, service: str) -> str:
+    """Path of one service's part of a capture, from which its baseline is joined."""
+    if not IDENTIFIER.match(service) or ".." in service:
+        raise ParameterError(254, where="history", what="not the name of a service", got=service, fix="use the protocol file's name")
+    parent, _, file = entry_path(directory, protocol, name).rpartition("/")
+    return f"{parent}/parts/{file.removesuffix('.json')}/{service}.json"
+
+
 def decide(existing: Mapping[str, Any] | None, captured: Mapping[str, Any]) -> Decision:
     """Whether `captured` becomes the file of its interval, given the valid document that is there (None if there is none).
 
@@ -95,11 +103,6 @@ def before(names: Sequence[str], moment: datetime, *, limit: int) -> list[str]:
     """The newest `limit` captures whose interval ended at or before `moment`, oldest first."""
     dated = [(interval, name) for name in names if (interval := entry_interval(name)) and interval[1] <= moment]
     return [name for _, name in sorted(dated)[-limit:]] if limit > 0 else []
-
-
-def measured_sha256(document: Mapping[str, Any]) -> str:
-    """Digest of what was measured, the same for two looks at the same telemetry."""
-    return sha256_hex(repr(_measured(document)).encode())
 
 
 def _measured(document: Mapping[str, Any]) -> dict[str, Any]:

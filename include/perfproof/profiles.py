@@ -167,7 +167,7 @@ def _function(frame: str) -> str:
 
 def _waits(frame: str) -> bool:
     place = _PLACE.match(frame)
-    return place is not None and (place["name"], place["file"].rpartition("/")[2]) in WAITS
+    return place is not None and (place["name"].rpartition(".")[2], place["file"].rpartition("/")[2]) in WAITS
 
 
 def own_samples(profile: Profile) -> Counter[str]:

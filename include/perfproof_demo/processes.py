@@ -31,11 +31,12 @@ class ProcessState(NamedTuple):
 
 
 def read_pid(path: Path) -> int | None:
-    """The number in the first line of a pid file, or None if there is none."""
+    """The pid in the first line of a pid file, or None if there is none (initdb leaves a negative number when it is cut off)."""
     try:
-        return int(path.read_text().split("\n", 1)[0])
+        pid = int(path.read_text().split("\n", 1)[0])
     except (FileNotFoundError, ValueError):
         return None
+    return pid if pid > 0 else None
 
 
 def is_ours(pid: int, marks: tuple[str, ...]) -> bool:
@@ -138,18 +139,27 @@ def states(settings: DemoSettings, names: tuple[str, ...] = PYTHON_PROCESSES) ->
     return found
 
 
-def require_free_port(settings: DemoSettings, name: str) -> int:
-    """The port of `name`. Raises DemoError if somebody else listens there."""
+def require_free_port(settings: DemoSettings, name: str, *, seconds: float = 3) -> int:
+    """The port of `name`. Raises DemoError if somebody else listens there.
+
+    The port of a killed process is still taken for a moment, so this looks for up to `seconds`.
+    """
     port = settings.port(name)
+    try:
+        wait_until(lambda: _is_free(port), seconds=seconds)
+    except TimeoutError:
+        raise DemoError(112, where=name, what=f"port {port} is taken", fix="stop what listens there, or set DEMO_PORT_BASE") from None
+    return port
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except OSError as error:
-            raise DemoError(
-                112, where=name, what=f"port {port} is taken", got=error.strerror, fix="stop what listens there, or set DEMO_PORT_BASE"
-            ) from None
-    return port
+        except OSError:
+            return False
+    return True
 
 
 def wait_until(ready: Callable[[], bool], *, seconds: float, stop: Callable[[], bool] = lambda: False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,15 +23,16 @@ PROPOSAL = "evidence/slo-proposal.json"
 
 
 def _proposal(cycle: Cycle, validation: Mapping[str, Any], measurement: Mapping[str, Any]) -> dict[str, Any]:
+    from perfproof.judging.target_values import target_values
     from perfproof.slo import propose_updates
-    from perfproof.validation import target_values
 
     measured = cycle.document(measurement)
+    service = cycle.protocol.service(measured["service"])
     return propose_updates(
         validation=cycle.document(validation),
         validation_ref=cycle.source(validation),
-        candidate_blocks=target_values(measured, cycle.parameters.target_metric, side="candidate"),
-        service=cycle.protocol.service(measured["service"]),
+        candidate_blocks=target_values(measured, cycle.parameters.target_metric, service=service, side="candidate"),
+        service=service,
         now=now(),
     )
 
@@ -76,7 +78,7 @@ def write_instrumentation(
     service = cycle.protocol.service(measured["service"])
     files = instrumentation_files(service=service, updates=updates)
     inputs = [validation, *([record] if record else [])]
-    references = {name: cycle.publish(f"evidence/{state}-{name}", lambda data=data: data, inputs=inputs) for name, data in files.items()}
+    references = {name: cycle.publish(f"evidence/{state}-{name}", functools.partial(bytes, data), inputs=inputs) for name, data in files.items()}
     directory = cycle.protocol.instrumentation_directory
     if state == "applied":
         write_files(settings.workspace_root() / directory / service.name, files)
@@ -151,33 +153,15 @@ def compile_report(cycle: Cycle, *, inputs: Sequence[Mapping[str, Any]]) -> dict
     report = cycle.publish(Artifact.PERFORMANCE_REPORT, lambda: render_markdown(title, content), inputs=inputs)
     pictures = {name: cycle.read(name) for name in evidence.pictures}
     cycle.publish(names.REPORT_HTML, lambda: render_html(title, content, pictures).encode(), inputs=inputs)
-    publish_manifest(cycle, inputs=[report], stage="report")
+    publish_manifest(cycle, inputs=[report])
     return report
 
 
-def publish_manifest(cycle: Cycle, *, inputs: Sequence[Mapping[str, Any]], stage: str) -> dict[str, Any]:
+def publish_manifest(cycle: Cycle, *, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Publishes the manifest of the other twelve artifacts as the log gives it now."""
     from perfproof.evidence.manifest import build_manifest
 
-    return cycle.publish(
-        Artifact.MANIFEST,
-        lambda: build_manifest(
-            cycle.store,
-            run_identity={
-                "dag_id": cycle.dag_id,
-                "run_id": cycle.run_id,
-                "run": cycle.run,
-                "protocol_sha256": cycle.protocol.digest,
-                "parameters": cycle.parameters.document(),
-                "stage": stage,
-            },
-            gates=[entry.body for entry in cycle.store.of_type(EntryType.GATE_EVALUATED)],
-            waivers=[entry.body for entry in cycle.store.of_type(EntryType.WAIVER_GRANTED)],
-            approvals=[entry.body for entry in cycle.store.of_type(EntryType.APPROVAL_GRANTED)],
-            time=now(),
-        ),
-        inputs=inputs,
-    )
+    return cycle.publish(Artifact.MANIFEST, lambda: build_manifest(cycle.store, time=now()), inputs=inputs)
 
 
 def share(cycle: Cycle, *, report: Mapping[str, Any]) -> dict[str, Any]:
@@ -213,7 +197,7 @@ def share(cycle: Cycle, *, report: Mapping[str, Any]) -> dict[str, Any]:
         ),
         inputs=[report, items],
     )
-    publish_manifest(cycle, inputs=[report, notes], stage="shared")
+    publish_manifest(cycle, inputs=[report, notes])
     for recipient in distribution.report:
         _deliver(cycle, recipient, [report, cycle.reference(names.REPORT_HTML)])
     for recipient in (distribution.next_protocol, distribution.monitoring):
@@ -250,7 +234,7 @@ def complete_handoff(cycle: Cycle) -> dict[str, Any]:
     verified_approvals(cycle, "handoff")
     require_complete(handoff_state(cycle))
     report = cycle.reference(Artifact.PERFORMANCE_REPORT)
-    publish_manifest(cycle, inputs=[report], stage="final")
+    publish_manifest(cycle, inputs=[report])
     cycle.record(
         EntryType.HANDOFF_COMPLETED,
         {"to": cycle.protocol.labels.next_protocol, "report": cycle.source(report), "manifest": cycle.source(cycle.reference(Artifact.MANIFEST))},

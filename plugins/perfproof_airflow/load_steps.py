@@ -14,7 +14,7 @@ from perfproof.errors import LoadError
 from perfproof.evidence import EntryType
 from perfproof.load.authorization import Authorization, check_authorized, read_authorization
 from perfproof.load.plan import LoadPlan, Scenario, plan_for
-from perfproof.load.verdict import Outcome
+from perfproof.load.summary import Outcome
 from perfproof.moments import stamp
 from perfproof_airflow import settings
 from perfproof_airflow.cycle import Cycle, now
@@ -91,7 +91,8 @@ def send(cycle: Cycle, plan: LoadPlan, *, allowed: Authorization, endpoint: Endp
 def run_scenario(cycle: Cycle, scenario: str, *, side: str, name: str) -> dict[str, Any]:
     """Publishes the document of one scenario on one side, with its rows."""
     from perfproof.load.rows import read_rows
-    from perfproof.load.verdict import failure_outcome, summarise
+    from perfproof.load.recovery import failure_outcome
+    from perfproof.load.verdict import summarise
     from perfproof_airflow.hooks.fault import DatabaseFaultHook
 
     service = target_service(cycle)
@@ -113,8 +114,8 @@ def run_scenario(cycle: Cycle, scenario: str, *, side: str, name: str) -> dict[s
         if scenario == Scenario.FAILURE:
             from perfproof_airflow.hooks.database import dsn_of
 
-            fault = DatabaseFaultHook(dsn_of(endpoint.database_connection, where=f"{service.name}.endpoints.{side}"))
-            injections = [Injection(at_second=failure.fault_at_second, action=fault.terminate_database_connections)]
+            hook = DatabaseFaultHook(dsn_of(endpoint.database_connection, where=f"{service.name}.endpoints.{side}"))
+            injections = [Injection(at_second=failure.fault_at_second, action=hook.terminate_database_connections)]
         with target_lock(endpoint):
             run = send(cycle, plan, allowed=allowed, endpoint=endpoint, injections=injections)
         rows = cycle.publish(name.removesuffix(".json") + "-rows.csv.gz", lambda: run.rows)

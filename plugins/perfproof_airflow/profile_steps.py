@@ -9,7 +9,6 @@ from typing import Any
 
 from perfproof.config import Service
 from perfproof.errors import ProfileError
-from perfproof.evidence import Reference
 from perfproof.load.plan import Scenario, plan_for
 from perfproof.load.rows import read_rows
 from perfproof.query_plans import StatementRow, counted_between, service_statements
@@ -98,8 +97,8 @@ def profile_service(cycle: Cycle, name: str) -> dict[str, Any]:
             seconds=recording.seconds,
             rate_hz=recording.rate_hz,
             requests_by_transaction=requests,
-            collapsed=Reference.from_dict(stacks),
-            flame_graph=Reference.from_dict(graph),
+            collapsed=cycle.source(stacks),
+            flame_graph=cycle.source(graph),
         )
 
     return cycle.publish(f"evidence/profile-{name}.json", produce)
@@ -116,7 +115,7 @@ def require_conclusive(documents: list[dict[str, Any]]) -> None:
 
 def explain_services(cycle: Cycle) -> dict[str, Any]:
     """The query plan document: each service's heaviest statements of the profiled seconds, explained read-only."""
-    services = []
+    services: list[dict[str, Any]] = []
     for name in cycle.parameters.services:
         service = cycle.protocol.service(name)
         hook = _query_hook(service)

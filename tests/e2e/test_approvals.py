@@ -33,7 +33,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 def runs(rig: Rig) -> dict[str, str]:
     """All runs of this file, started together: each test follows one of them."""
     confs: dict[str, dict[str, Any]] = {
-        "mark": SRE, "bulk": SRE, "form": SRE, "reject": SRE, "reject_form": SRE, "forged": SRE, "late": SRE,
+        "mark": SRE, "bulk": SRE, "form": SRE, "reject": SRE, "reject_form": SRE, "forged": SRE, "late": SRE, "raced": SRE,
         "two": BOTH,
         "same": {"roles": {"product_owner": ["demo-owner"], "sre_lead": ["demo-owner", "demo-sre"]}},
         "waiver": {**SRE, "gate": True},
@@ -94,9 +94,7 @@ def test_a_viewer_changes_nothing_and_the_right_person_approves_with_one_mark(ri
 def test_a_bulk_mark_approves(rig: Rig, runs: dict[str, str]) -> None:
     """Marking several tasks at once yields the same record, although Airflow's audit log does not see it."""
     request = settled(rig, runs["bulk"])
-    answer = rig.as_("demo-sre").mark_many(
-        APPROVALS, request, [{"task_id": "approve", "map_index": 0, "note": "in bulk"}], state="success"
-    )
+    answer = rig.as_("demo-sre").mark_many(APPROVALS, request, [{"task_id": "approve", "map_index": 0, "note": "in bulk"}], state="success")
     assert answer.status_code == 200
     waited = succeeds(rig, runs["bulk"])
     print(f"bulk mark to success: {waited:.1f} s")
@@ -227,6 +225,35 @@ def test_a_mark_while_the_triggerer_is_dead_counts(rig: Rig, runs: dict[str, str
     assert mark(rig, "demo-sre", request) == 200
     rig.airflow.start("triggerer")
     succeeds(rig, runs["late"], seconds=90)
+
+
+def test_an_answer_whose_task_was_failed_by_the_scheduler_is_taken_over_by_the_next_try(rig: Rig, runs: dict[str, str]) -> None:
+    """apache/airflow#67287: what the scheduler does when it loses track of an answered task, done here on purpose."""
+    request = settled(rig, runs["raced"])
+    rig.airflow.kill("scheduler")
+    fields = {"comment": "before the race"}
+    answer = rig.as_("demo-sre").answer(APPROVALS, request, "approve", option="Approve", map_index=0, fields=fields)
+    assert answer.status_code == 200
+    rig.python(RACE.format(run_id=request))
+    rig.airflow.start("scheduler")
+    succeeds(rig, runs["raced"], seconds=90)
+    store = rig.store(DAG, runs["raced"])
+    (record,) = store.of_type("approval.granted")
+    assert (record.body["person"]["id"], record.body["comment"], record.body["channel"]) == ("demo-sre", "before the race", "form")
+    assert len(store.of_type("approval.requested")) == 1
+    assert refusals(rig, runs["raced"]) == []
+
+
+RACE = """
+from airflow.models.taskinstance import TaskInstance
+from airflow.utils.session import create_session
+from sqlalchemy import select
+
+with create_session() as session:
+    ti = session.scalar(select(TaskInstance).where(TaskInstance.run_id == "{run_id}", TaskInstance.task_id == "approve"))
+    ti.state = "queued"
+    ti.handle_failure(error="finished with state success, but the task instance's state attribute is queued", session=session)
+"""
 
 
 def _document(stored: Any) -> dict[str, Any]:

@@ -149,6 +149,11 @@ class Request:
         }
 
     @property
+    def asked(self) -> tuple[Asked, ...]:
+        """The roles that this request asks, in the order of its tasks."""
+        return tuple(asked for name in self.roles if (asked := self.question.role(name)) is not None)
+
+    @property
     def sha256(self) -> str:
         """SHA-256 of the RFC 8785 form of `conf()`."""
         return canonical_sha256(self.conf())

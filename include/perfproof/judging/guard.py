@@ -140,10 +140,12 @@ def _with_trend(verdict: GuardVerdict, x: Sequence[float], y: Sequence[float], l
     partners = before if len(before) == len(after) else [median(before)] * len(after)
     scale = median(x) if found.relative and not found.logarithmic else 1.0
     sign = -verdict.direction.sign
-    growth = trend_of([sign * (b - a) / scale for a, b in zip(partners, after, strict=True)])
+    worsening = [sign * (b - a) / scale for a, b in zip(partners, after, strict=True)]
+    growth, recent = trend_of(worsening), trend_of(worsening[len(worsening) // 2 :])
     if growth.slope <= 0 or growth.p > (1 - verdict.confidence) / 2:
         return verdict
-    ahead = growth.at_end + growth.slope * len(after)
+    # A process that warms up slows down: the later half tells it from a leak.
+    ahead = growth.at_end + max(0.0, min(growth.slope, recent.slope)) * len(after)
     worse = sign * math.expm1(sign * ahead) if found.logarithmic else ahead
     if worse <= limit:
         return verdict

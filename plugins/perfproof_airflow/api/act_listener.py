@@ -23,19 +23,19 @@ AUDIT_EVENT = "perfproof.act"
 
 
 @hookimpl
-def on_task_instance_success(previous_state: Any, task_instance: Any) -> None:
+def on_task_instance_success(task_instance: Any) -> None:
     """A task was marked success."""
     _record(task_instance, state="success")
 
 
 @hookimpl
-def on_task_instance_failed(previous_state: Any, task_instance: Any, error: Any) -> None:
+def on_task_instance_failed(task_instance: Any) -> None:
     """A task was marked failed."""
     _record(task_instance, state="failed")
 
 
 @hookimpl
-def on_task_instance_skipped(previous_state: Any, task_instance: Any) -> None:
+def on_task_instance_skipped(task_instance: Any) -> None:
     """A task was marked skipped."""
     _record(task_instance, state="skipped")
 

@@ -42,6 +42,10 @@ class CallerMiddleware:
     """Pure ASGI, since the context variable must be set in the context that the endpoint inherits."""
 
     def __init__(self, app: App) -> None:
+        # Made once, in the api-server and nowhere else.
+        from perfproof_airflow.api.answer_listener import listen_for_answers
+
+        listen_for_answers()
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -8,8 +8,8 @@ from perfproof.errors import ApprovalError
 
 def api_server_key() -> SigningKey:
     """The key in the api-server, which reads Connections from secrets backends and the metadata database itself."""
-    from airflow.exceptions import AirflowNotFoundException
     from airflow.models.connection import Connection
+    from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
         connection = Connection.get_connection_from_secrets(KEY_CONNECTION)

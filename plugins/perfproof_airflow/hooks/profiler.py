@@ -100,7 +100,7 @@ class ProfilerHook:
             output = Path(directory) / "stacks.txt"
             # py-spy takes whole seconds.
             whole = max(1, round(seconds))
-            command = [str(program), "record", "-p", str(pid), "-d", str(whole), "-r", str(rate_hz), "-f", "raw", "-o", str(output)]
+            command = [str(program), "record", "-p", str(pid), "-d", str(whole), "-r", str(rate_hz), "-f", "raw", "--gil", "-o", str(output)]
             said = _run([*command, *(["--nonblocking"] if nonblocking else [])], timeout=whole + GRACE_SECONDS)
             if not output.exists() or output.stat().st_size > MAX_BYTES:
                 raise ProfileError(157, where=str(self.pid_file), what="py-spy wrote no usable profile", got=said, fix="see its message")

@@ -15,19 +15,20 @@ from airflow.sdk import Param, get_current_context, task
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowFailException
 
-from perfproof.approvals.act import Act, Channel, sign
+from perfproof.approvals.act import read_act
 from perfproof.approvals.request import Asked, Decision, Note, Request, canonical_sha256, read_request
 from perfproof.approvals.rules import TASK_ID
 from perfproof.approvals.shown import body, subject
 from perfproof.errors import ApprovalError
 from perfproof.moments import stamp
 from perfproof_airflow.api.act_listener import ACT_KEY
+from perfproof_airflow.api.answer_listener import ANSWER_KEY
+from perfproof_airflow.api.form_act import COMMENT, sign_form_answer
 from perfproof_airflow.api.signing_key import worker_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-COMMENT = "comment"
 COMMENT_TITLES = {Note.OPTIONAL: "Comment", Note.CHANGE_REFERENCE: "Change reference (commit, pull request, ticket or build)"}
 
 
@@ -44,30 +45,38 @@ def request_of(context: Context) -> Request:
 
 
 @task(task_id="publish_request")
-def publish_request() -> list[str]:
-    """Checks the request of this run; returns the roles that are asked."""
+def publish_request() -> list[dict[str, str]]:
+    """Checks the request of this run; returns role and label of everybody who is asked, in the order of the mapped tasks."""
     try:
-        return list(request_of(get_current_context()).roles)
+        request = request_of(get_current_context())
     except ApprovalError as error:
         raise AirflowFailException(str(error)) from None
+    return [{"role": asked.role, "role_label": asked.label} for asked in request.asked]
 
 
 class ApproveOperator(HITLOperator):
     """Asks one role. Form, respondents and deadline come from the request when the task runs.
 
     :param role: the role that is asked; mapped over the request's roles.
+    :param role_label: what the grid shows instead of a map index.
     """
 
     # The request's texts are data: nothing of them is ever rendered as a template.
     template_fields: Collection[str] = ()
 
-    def __init__(self, *, role: str, task_id: str = TASK_ID, **kwargs: Any) -> None:
+    def __init__(self, *, role: str, role_label: str, task_id: str = TASK_ID, **kwargs: Any) -> None:
         super().__init__(task_id=task_id, subject=task_id, options=["Approve", "Reject"], **kwargs)
         self.role = role
+        self.role_label = role_label
 
     def execute(self, context: Context) -> None:
-        """Puts the question and parks. An expired request is not asked again."""
+        """Puts the question and parks. Takes over the answer to a failed try; an expired request is not asked again."""
         request, asked = self._asked(context)
+        kept = self._answer_of_failed_try(context)
+        if kept is not None:
+            self.log.info("taking over the answer to an earlier try")
+            self._finish(context, kept)
+            return
         remaining = request.expires_at - datetime.now(UTC)
         if remaining.total_seconds() <= 0:
             raise AirflowFailException(f"the request expired at {stamp(request.expires_at)}; nobody decided")
@@ -82,32 +91,43 @@ class ApproveOperator(HITLOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> None:
         """Signs the form's answer as the act of the person whom Airflow authenticated. A rejection shows red."""
         request, _ = self._asked(context)
-        person = event.get("responded_by_user")
-        chosen = [Decision(o.lower()) for o in event.get("chosen_options") or [] if o.lower() in request.question.options]
-        if "error" in event or person is None or len(chosen) != 1:
+        person, chosen = event.get("responded_by_user"), event.get("chosen_options") or []
+        known = [option.capitalize() for option in request.question.options]
+        # A timeout has no person: nobody approves by waiting.
+        if "error" in event or person is None or len(chosen) != 1 or chosen[0] not in known:
             raise AirflowFailException("nobody answered before the request expired; nobody decided")
-        ti, key = context["ti"], worker_key()
-        act = Act(
+        signed = sign_form_answer(
+            context["ti"],
+            conf=context["dag_run"].conf,
             actor_id=str(person["id"]),
             actor_name=str(person["name"]),
-            state="success",
-            dag_id=ti.dag_id,
-            run_id=ti.run_id,
-            task_id=ti.task_id,
-            map_index=-1 if ti.map_index is None else ti.map_index,
-            ti_id=str(ti.id),
-            try_number=ti.try_number,
-            time=stamp(event["responded_at"]),
-            note=(event.get("params_input") or {}).get(COMMENT) or None,
-            decision=str(chosen[0]),
-            channel=Channel.FORM,
-            conf_sha256=canonical_sha256(context["dag_run"].conf or {}),
-            key_id=key.id,
+            chosen=chosen[0],
+            fields=event.get("params_input"),
+            responded_at=event["responded_at"],
+            key=worker_key(),
         )
-        ti.xcom_push(key=ACT_KEY, value=sign(act, key=key))
-        self.log.info("%s decided %s", act.actor_name, act.decision)
-        if chosen[0] is Decision.REJECT:
-            raise AirflowFailException(f"rejected by {act.actor_name}")
+        self._finish(context, signed)
+
+    def _answer_of_failed_try(self, context: Context) -> dict[str, Any] | None:
+        stored = context["task_state_store"].get(ANSWER_KEY)
+        if stored is None:
+            return None
+        ti = context["ti"]
+        try:
+            act = read_act(stored, key=worker_key(), where=f"{ti.run_id} {self.role}")
+        except ApprovalError as error:
+            self.log.warning("%s", error)
+            return None
+        same = (act.run_id, act.map_index, act.conf_sha256) == (ti.run_id, ti.map_index, canonical_sha256(context["dag_run"].conf or {}))
+        return dict(stored) if same and isinstance(stored, dict) and act.ti_id != str(ti.id) else None
+
+    def _finish(self, context: Context, signed: dict[str, Any]) -> None:
+        """Leaves the act where the protocol run looks for it. Only then is the kept answer dropped: a clear asks anew."""
+        context["ti"].xcom_push(key=ACT_KEY, value=signed)
+        context["task_state_store"].delete(ANSWER_KEY)
+        self.log.info("%s decided %s", signed["actor_name"], signed["decision"])
+        if signed["decision"] == Decision.REJECT:
+            raise AirflowFailException(f"rejected by {signed['actor_name']}")
 
     def _asked(self, context: Context) -> tuple[Request, Asked]:
         try:
@@ -117,5 +137,4 @@ class ApproveOperator(HITLOperator):
         asked = request.question.role(self.role)
         if asked is None:
             raise AirflowFailException(f"the request does not ask the role {self.role}")
-        context["role"] = asked.label  # type: ignore[typeddict-unknown-key]  # what map_index_template shows
         return request, asked

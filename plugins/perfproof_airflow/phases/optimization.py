@@ -64,8 +64,9 @@ def measure_blocks(cycle: Any, rerun: dict[str, Any]) -> dict[str, Any]:
 @step
 def validate(cycle: Any, measurement: dict[str, Any], plan: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
     """Judges the candidate against the concurrent baseline blocks and cites the baseline of phase 1."""
+    from perfproof.judging.target_values import target_values
     from perfproof.plots import blocks_plot
-    from perfproof.validation import target_values, validate_change
+    from perfproof.validation import validate_change
     from perfproof_airflow.cycle import now
 
     measured, plan_document = cycle.document(measurement), cycle.document(plan)
@@ -93,8 +94,8 @@ def validate(cycle: Any, measurement: dict[str, Any], plan: dict[str, Any], base
         lambda: blocks_plot(
             metric=spec.name,
             unit=spec.unit,
-            before=target_values(measured, spec.name, side="baseline"),
-            after=target_values(measured, spec.name, side="candidate"),
+            before=target_values(measured, spec.name, service=service, side="baseline"),
+            after=target_values(measured, spec.name, service=service, side="candidate"),
         ),
         inputs=[measurement],
     )

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from perfproof.approvals.request import Question, Request, open_request
 from perfproof.approvals.rules import Granted, Refused, Rejected, examine
@@ -96,7 +96,7 @@ class ApprovalSensor(BaseOperator):
         except PerfproofError as error:
             self._fail(context, error, None)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002  Airflow passes it by name
         """The same as `execute`: the event only wakes it up."""
         return self.execute(context)
 
@@ -119,7 +119,7 @@ class ApprovalSensor(BaseOperator):
             records = [ledger.keep(record) for record in standing.granted.values()]
             return {"decision": str(standing.decision), "records": records}
         self._ask(context, ledger, question, standing)
-        self._wait(self._standing(ledger, question).waiting, now=ledger.now())
+        raise self._deferral(self._standing(ledger, question).waiting, now=ledger.now())
 
     def _standing(self, ledger: ApprovalLog, question: Question) -> Standing:
         return read_standing(ledger.entries(), question, this_round=self.fresh_each_round)
@@ -184,8 +184,8 @@ class ApprovalSensor(BaseOperator):
             ledger.void(request, role, "a run of this id exists with another configuration")
         return False
 
-    def _wait(self, waiting: Mapping[str, Request], *, now: datetime) -> NoReturn:
-        self.defer(
+    def _deferral(self, waiting: Mapping[str, Request], *, now: datetime) -> TaskDeferred:
+        return TaskDeferred(
             trigger=ApprovalTrigger(
                 tasks=[(request.request_id, request.map_index_of(role)) for role, request in waiting.items()],
                 not_before=now.timestamp() + SETTLE_SECONDS,
@@ -194,7 +194,6 @@ class ApprovalSensor(BaseOperator):
             ),
             method_name="execute_complete",
         )
-        raise AssertionError("defer raises")
 
     def _fail(self, context: Context, error: PerfproofError, record: Mapping[str, Any] | None) -> NoReturn:
         self.on_failed(context, error, record)

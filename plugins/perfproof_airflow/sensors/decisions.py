@@ -8,7 +8,8 @@ from perfproof.approvals import GATE_DECISION, Asked, Decision, Evidence
 from perfproof.artifacts import gate_result_name
 from perfproof.errors import GateError, LoadError, PerfproofError
 from perfproof.evidence import EntryType
-from perfproof.waivers import REGRESSION_ROLES, check_waiver, note_fields
+from perfproof.waivers import check_waiver, note_fields
+from perfproof.waivers.rules import REGRESSION_ROLES
 from perfproof_airflow.cycle import Cycle, now
 from perfproof_airflow.gate import EVALUATED, GATE_TASKS, gate_decision
 from perfproof_airflow.hooks.airflow_api import clear_from
@@ -99,7 +100,9 @@ class GateDecision(ProtocolApproval):
             # At gate 3 the candidate is rolled back first: await_rollback clears then.
             clear_from(cycle, self.retry_from)
         who = ", ".join(record["person"]["name"] for record in records)
-        self._fail(context, GateError(303, where=f"gate {self.gate}", what=f"{decision.value} was decided by {who}", fix=FIXES[decision]), None)
+        self._fail(
+            context, GateError(303, where=f"gate {self.gate}", what=f"{decision.value} was decided by {who}", fix=FIXES[decision]), None
+        )
 
     def _waive(self, context: Context, cycle: Cycle, result: dict[str, Any], records: list[dict[str, Any]]) -> None:
         reference = cycle.reference(gate_result_name(self.gate))
@@ -195,4 +198,3 @@ class Rollback(OwnerTask):
                 306, where="rollback", what="the candidate is not rolled back", got=found, expected=measured["builds"]["baseline"],
                 fix="roll it back, then clear this task: it asks again",
             )  # fmt: skip
-

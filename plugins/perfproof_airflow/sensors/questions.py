@@ -92,7 +92,8 @@ class ProtocolApproval(ApprovalSensor):
     def on_refused(self, context: Context, request: Request, role: str, refused: Refused) -> None:
         """Says why an answer decided nothing."""
         Cycle.of(context).say(
-            f"{refused.code}: an answer to {request.question.step} as {role} was refused: {refused.reason}. It is asked again.", kind="refused"
+            f"{refused.code}: an answer to {request.question.step} as {role} was refused: {refused.reason}. It is asked again.",
+            kind="refused",
         )
 
     def on_failed(self, context: Context, error: PerfproofError, record: Mapping[str, Any] | None) -> None:
@@ -188,7 +189,9 @@ def load_authorization(cycle: Cycle) -> dict[str, Any]:
 
     entry = cycle.store.live("prerequisites.json")
     if entry is None:
-        raise ApprovalError(436, where="load_test_authorization", what="the prerequisites are not verified", fix="clear verify_system_state")
+        raise ApprovalError(
+            436, where="load_test_authorization", what="the prerequisites are not verified", fix="clear verify_system_state"
+        )
     endpoints = [cycle.protocol.service(name).endpoints for name in cycle.parameters.services]
     used = [e for pair in endpoints for e in (pair.baseline, pair.candidate) if e is not None]
     opened = parse_stamp(entry.time)

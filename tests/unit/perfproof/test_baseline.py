@@ -447,7 +447,9 @@ def test_the_csv_has_the_six_columns_of_the_specification() -> None:
 
 def test_csv_text_cannot_become_a_formula() -> None:
     """A collection method that a spreadsheet would run is written as text; line ends cannot break the row."""
-    document = {"cells": [{**dict.fromkeys(("metric_name", "service", "unit", "timestamp"), "x"), "value": None, "collection_method": "=1+1\n,"}]}
+    document = {
+        "cells": [{**dict.fromkeys(("metric_name", "service", "unit", "timestamp"), "x"), "value": None, "collection_method": "=1+1\n,"}]
+    }
     row = list(csv.reader(io.StringIO(baseline_csv(document).decode())))[1]
     assert row == ["x", "x", "", "x", "'=1+1\\n,", "x"]
 

@@ -12,10 +12,18 @@ from perfproof.config import Mode
 from perfproof.telemetry import Direction, Unit
 
 
-def calibrated(values: list[float], *, mode: Mode = Mode.PROVED, guards: tuple[GuardBlocks, ...] = (), repetitions: int = 200) -> Calibration:
+def calibrated(
+    values: list[float], *, mode: Mode = Mode.PROVED, guards: tuple[GuardBlocks, ...] = (), repetitions: int = 200
+) -> Calibration:
     """Calibration of a latency gate."""
     return calibrate(
-        values, metric="api_latency_p95", unit=Unit.MILLISECONDS, direction=Direction.LOWER, mode=mode, guards=guards, repetitions=repetitions
+        values,
+        metric="api_latency_p95",
+        unit=Unit.MILLISECONDS,
+        direction=Direction.LOWER,
+        mode=mode,
+        guards=guards,
+        repetitions=repetitions,
     )
 
 

@@ -199,7 +199,8 @@ def test_a_guard_where_higher_is_better_regresses_when_it_falls() -> None:
 
 
 @pytest.mark.parametrize(
-    ("after", "floor", "label"), [(8.0, 0.5, GuardLabel.REGRESSION), (5.3, 0.5, GuardLabel.NO_REGRESSION), (5.3, 0.2, GuardLabel.REGRESSION)]
+    ("after", "floor", "label"),
+    [(8.0, 0.5, GuardLabel.REGRESSION), (5.3, 0.5, GuardLabel.NO_REGRESSION), (5.3, 0.2, GuardLabel.REGRESSION)],
 )
 def test_the_larger_of_margin_and_floor_counts(after: float, floor: float, label: GuardLabel) -> None:
     """5 to 5.3 is 6 %: inside a floor of 0.5, outside one of 0.2 where 5 % (0.25) rules."""
@@ -209,7 +210,7 @@ def test_the_larger_of_margin_and_floor_counts(after: float, floor: float, label
 
 
 def test_exactly_the_margin_is_no_regression() -> None:
-    """"More than" its margin, on paper digits: 0.1 to 0.105 is exactly 5 %."""
+    """ "More than" its margin, on paper digits: 0.1 to 0.105 is exactly 5 %."""
     assert guard([0.1], [0.105], mode=Mode.POINT).label is GuardLabel.NO_REGRESSION
     assert guard([0.1], [0.1050001], mode=Mode.POINT).label is GuardLabel.REGRESSION
     assert guard([0.1] * 4, [0.105] * 4).label is GuardLabel.NO_REGRESSION
@@ -276,6 +277,13 @@ def test_growth_of_both_sides_is_no_leak_of_the_candidate() -> None:
     """Two processes that warm up alike cancel block by block."""
     warming = [60.0, 61.0, 61.8, 62.2, 62.4, 62.5]
     assert guard(warming, warming, floor=6, trend=True).label is GuardLabel.NO_REGRESSION
+
+
+def test_a_process_that_warms_up_is_no_leak() -> None:
+    """A fresh candidate beside a warm baseline grows at first and then stays: it passes, a steady leak to the same size does not."""
+    warm = [67.0, 67.1, 67.0, 67.1, 67.0, 67.1]
+    assert guard(warm, [62.0, 65.0, 66.0, 66.5, 66.6, 66.7], floor=6, trend=True).label is GuardLabel.NO_REGRESSION
+    assert guard(warm, [62.0, 63.5, 65.0, 66.5, 68.0, 69.5], floor=6, trend=True).label is GuardLabel.INCONCLUSIVE
 
 
 def test_a_regression_that_still_grows_says_so() -> None:

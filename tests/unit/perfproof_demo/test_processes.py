@@ -116,7 +116,7 @@ def test_a_taken_port_is_named_with_the_way_out(tmp_path: Path) -> None:
             require_free_port(settings, "shop-baseline")
 
 
-@pytest.mark.parametrize("text", ["", "abc", "\n12"])
+@pytest.mark.parametrize("text", ["", "abc", "\n12", "-12", "0"])
 def test_a_damaged_pid_file_is_no_pid(tmp_path: Path, text: str) -> None:
     """A pid file that was cut off is like none."""
     (tmp_path / "x.pid").write_text(text)

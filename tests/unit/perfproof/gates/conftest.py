@@ -99,7 +99,8 @@ def sections(*headings: str) -> str:
 
 def reference(name: str, document: Any) -> dict[str, str]:
     """Name and digest of a document or of bytes."""
-    data = document if isinstance(document, bytes) else document_bytes(document)
+    # As document_bytes, but a spoiled document may hold a NaN.
+    data = document if isinstance(document, bytes) else (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
     return {"name": name, "sha256": sha256_hex(data)}
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from perfproof.statistics.hodges_lehmann import shift
 
 values = st.lists(st.integers(-1000, 1000).map(float), min_size=4, max_size=6)
-distinct = st.lists(st.integers(-10**6, 10**6).map(float), min_size=4, max_size=5, unique=True)
+distinct = st.lists(st.integers(-(10**6), 10**6).map(float), min_size=4, max_size=5, unique=True)
 
 
 def exact_two_sided_p(before: list[float], after: list[float]) -> float:

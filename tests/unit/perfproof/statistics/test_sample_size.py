@@ -31,7 +31,9 @@ def test_promised_power_is_reached(deviation: float, power_needed: float) -> Non
     distance = 0.16
     blocks, generator, hits = blocks_to_decide(deviation, distance, confidence=0.95), np.random.default_rng(3), 0
     for _ in range(400):
-        found = shift(generator.normal(0, deviation, blocks).tolist(), generator.normal(distance, deviation, blocks).tolist(), confidence=0.95)
+        found = shift(
+            generator.normal(0, deviation, blocks).tolist(), generator.normal(distance, deviation, blocks).tolist(), confidence=0.95
+        )
         hits += found.low > 0
     assert hits / 400 >= power_needed - 0.06
 

@@ -1,0 +1,134 @@
+"""The recurring captures of one protocol: measure one data interval, service by service, and keep it in the history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from perfproof.baseline import Window, baseline_document, cells_of, read_baseline
+from perfproof.baseline_comparison import compare_with_history
+from perfproof.config import Protocol, load_protocol
+from perfproof.config_checks import IDENTIFIER
+from perfproof.errors import ArtifactError, ConfigError, ParameterError
+from perfproof.history import Decision, before, check_interval, decide, entry_name, entry_path, part_path
+from perfproof.strict import read_json
+from perfproof.telemetry import document_bytes, sha256_hex
+from perfproof_airflow import settings
+from perfproof_airflow.hooks.baseline import measure_service, metric_hooks
+from perfproof_airflow.hooks.workspace import MAX_FILE_BYTES, Workspace
+
+HISTORY_DIRECTORY = ".artifacts/performance/history"
+COMPARED = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Captures:
+    """One data interval of one protocol. `directory` holds the history, relative to the workspace."""
+
+    protocol: Protocol
+    start: datetime
+    end: datetime
+    now: datetime
+    workspace: Workspace
+    directory: str
+
+    @classmethod
+    def of(cls, name: Any, *, start: datetime | None, end: datetime | None, now: datetime) -> Captures:
+        """The captures of the protocol file `name`. Raises ParameterError or ConfigError before anything is measured."""
+        interval = check_interval(start, end, now=now)
+        if not isinstance(name, str) or not IDENTIFIER.match(name):
+            raise ParameterError(
+                255, where="params.protocol", what="not the name of a protocol file", got=name, fix="give a name like demo"
+            )
+        path = settings.protocol_path(name)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise ConfigError(180, where=str(path), what="cannot be read", got=error.strerror, fix="put the protocol file there") from None
+        workspace = Workspace(settings.workspace_root())
+        directory = settings.option("history_dir", HISTORY_DIRECTORY)
+        return cls(load_protocol(data, where=path.name), interval[0], interval[1], now, workspace, directory)
+
+    @property
+    def name(self) -> str:
+        """File name of the interval in the history."""
+        return entry_name(self.start, self.end)
+
+    def capture(self, service: str, *, protocol_sha256: str) -> dict[str, str]:
+        """Measures one service, writes its part, and answers the reference to it."""
+        if protocol_sha256 != self.protocol.digest:
+            raise ParameterError(
+                256, where=f"{self.protocol.name}.yaml", what="changed while this run was going on", got=self.protocol.digest,
+                expected=protocol_sha256, fix="clear the run from its first task",
+            )  # fmt: skip
+        document = measure_service(
+            self.protocol,
+            self.protocol.service(service),
+            window=Window(self.start.timestamp(), self.end.timestamp(), self.protocol.baseline.step_seconds),
+            hooks=metric_hooks(self.protocol),
+            # Which build answered in the past cannot be asked now.
+            build=None,
+            fetched_at=self.now,
+            # A source that recorded nothing in the interval is a gap, which the history shows.
+            judge_sources=False,
+        )
+        path = part_path(self.directory, self.protocol.name, self.name, service)
+        data = document_bytes(document)
+        self.workspace.write(path, data)
+        return {"name": path, "sha256": sha256_hex(data), "uri": f"file://{self.workspace.root / path}"}
+
+    def record(self, references: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+        """Joins the parts to the interval's baseline and puts it into the history, unless a fuller one is there."""
+        parts = [self._part(reference) for reference in references]
+        captured = baseline_document(
+            [cell for part in parts for cell in cells_of(part)],
+            window=parts[0]["window"] if parts else {},
+            protocol_sha256=self.protocol.digest,
+            services=self.protocol.services,
+            builds={part["service"]: part["build"] for part in parts},
+            adherence={key: value for part in parts for key, value in part["adherence"].items()},
+            now=self.now,
+        )
+        path = entry_path(self.directory, self.protocol.name, self.name)
+        existing = self._kept(path)
+        decision = decide(existing, captured)
+        data = document_bytes(captured)
+        if decision is Decision.WRITE:
+            self.workspace.write(path, data)
+        kept = captured if decision is Decision.WRITE or existing is None else existing
+        comparison = compare_with_history(kept, self.history(), limit_percent=self.protocol.baseline.regression_limit_percent)
+        return {
+            "name": path,
+            "sha256": sha256_hex(self.workspace.read(path)),
+            "uri": f"file://{self.workspace.root / path}",
+            "protocol": self.protocol.name,
+            "decision": decision.value,
+            "baseline_completeness": kept["baseline_completeness"],
+            "missing_metrics": kept["missing_metrics"],
+            "regressed": comparison["regressed"],
+        }
+
+    def history(self) -> list[dict[str, Any]]:
+        """The newest baselines whose interval ended before this one began, oldest first. Unreadable ones are left out."""
+        names = before(self.workspace.names(f"{self.directory}/{self.protocol.name}"), self.start, limit=COMPARED)
+        found = [self._kept(entry_path(self.directory, self.protocol.name, name)) for name in names]
+        return [document for document in found if document is not None]
+
+    def _part(self, reference: Mapping[str, str]) -> dict[str, Any]:
+        data = self.workspace.read(reference["name"])
+        if sha256_hex(data) != reference["sha256"]:
+            raise ArtifactError(
+                397, where=reference["name"], what="differs from what was captured", got=sha256_hex(data), expected=reference["sha256"],
+                fix="clear capture_service",
+            )  # fmt: skip
+        document: dict[str, Any] = read_json(data, where=reference["name"], limit=MAX_FILE_BYTES)
+        return document
+
+    def _kept(self, path: str) -> dict[str, Any] | None:
+        """The valid capture at `path`. A damaged one counts as none, so that a new capture can take its place."""
+        try:
+            return read_baseline(self.workspace.read(path), where=path)
+        except ArtifactError:
+            return None

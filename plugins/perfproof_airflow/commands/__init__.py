@@ -1,0 +1,1 @@
+"""Commands of `perfproof` that talk to an Airflow."""

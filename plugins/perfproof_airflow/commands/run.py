@@ -1,0 +1,126 @@
+"""`perfproof run --conf FILE --wait`: trigger and follow a protocol run over REST, on any Airflow.
+
+Exit codes: 0 every gate passed, 1 the run failed, 2 usage or the Airflow does not answer, 3 passed with waivers,
+4 a person halted it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from perfproof.errors import ParameterError
+from perfproof.strict import read_json
+from perfproof_airflow.rest import AirflowApi
+
+DAG = "performance_optimization"
+APPROVALS = "performance_approvals"
+POLL_SECONDS = 2.0
+GATES = {1: "intake_and_baseline", 2: "diagnostics", 3: "optimization", 4: "governance"}
+
+
+class Ending(IntEnum):
+    """How a run ended, as exit codes."""
+
+    PASSED = 0
+    FAILED = 1
+    WAIVED = 3
+    HALTED = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the Airflow is, who triggers, and what."""
+    parser.add_argument("--conf", type=Path, required=True, help="JSON file with the parameters of the run")
+    parser.add_argument("--wait", action="store_true", help="follow the run until it ends")
+    parser.add_argument("--url", default=os.environ.get("AIRFLOW_URL", "http://127.0.0.1:8080"), help="base URL (default: AIRFLOW_URL)")
+    parser.add_argument("--user", default=os.environ.get("AIRFLOW_USER", ""), help="user name (default: AIRFLOW_USER)")
+    parser.add_argument("--run-id", default=None, help="id of the run; an existing one is followed, not triggered")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Triggers, and follows with `--wait`."""
+    conf = _conf(options.conf)
+    password = os.environ.get("AIRFLOW_PASSWORD", "")
+    if not options.user or not password:
+        raise ParameterError(221, where="perfproof run", what="no user or password", fix="set AIRFLOW_USER and AIRFLOW_PASSWORD")
+    api = AirflowApi(options.url, options.user, password)
+    run_id = options.run_id or f"perfproof__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
+    try:
+        if options.run_id is None or not _exists(api, run_id):
+            api.trigger(DAG, run_id=run_id, conf=conf)
+        sys.stdout.write(f"{DAG} {run_id}: {options.url}/dags/{DAG}/runs/{run_id}\n")
+        return int(follow(api, run_id)) if options.wait else 0
+    except httpx.HTTPStatusError as error:
+        body = error.response.text[:200]
+        raise ParameterError(222, where=options.url, what=f"Airflow answered {error.response.status_code}", got=body, fix="see the message") from None
+    except httpx.HTTPError as error:
+        raise ParameterError(223, where=options.url, what="Airflow does not answer", got=str(error), fix="check --url") from None
+
+
+def _conf(path: Path) -> dict[str, Any]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ParameterError(224, where=str(path), what="cannot be read", got=error.strerror, fix="name a JSON file") from None
+    conf = read_json(data, where=str(path), error=ParameterError, number=225)
+    if not isinstance(conf, dict):
+        raise ParameterError(225, where=str(path), what="not a mapping of parameters", got=type(conf).__name__, fix='write {"protocol": …}')
+    return conf
+
+
+def _exists(api: AirflowApi, run_id: str) -> bool:
+    try:
+        api.run(DAG, run_id)
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code == httpx.codes.NOT_FOUND:
+            return False
+        raise
+    return True
+
+
+def follow(api: AirflowApi, run_id: str) -> Ending:
+    """Prints each task's start and end until the run is over, then how it ended."""
+    shown: dict[tuple[str, int], str] = {}
+    while True:
+        state = api.run(DAG, run_id)["state"]
+        tasks = api.tasks(DAG, run_id)
+        for task in tasks:
+            key = (task["task_id"], task["map_index"])
+            if task["state"] and shown.get(key) != task["state"]:
+                shown[key] = task["state"]
+                if task["state"] in ("running", "success", "failed", "deferred"):
+                    word = "waits" if task["state"] == "deferred" else task["state"]
+                    sys.stdout.write(f"{datetime.now(UTC):%H:%M:%S} {word:<8} {_name(task)}\n")
+                    sys.stdout.flush()
+        if state in ("success", "failed"):
+            ending = ending_of(state, tasks, lambda task_id: api.xcom(DAG, run_id, task_id))
+            sys.stdout.write(f"the run {ending.name.lower()}\n")
+            return ending
+        time.sleep(POLL_SECONDS)
+
+
+def _name(task: Mapping[str, Any]) -> str:
+    index = f"[{task['map_index']}]" if task["map_index"] >= 0 else ""
+    return f"{task['task_id']}{index}"
+
+
+def ending_of(state: str, tasks: Sequence[Mapping[str, Any]], xcom: Any) -> Ending:
+    """How a finished run ended: by its state, the guard's account of the gates, and what was decided at a gate."""
+    if state == "success":
+        outcomes = (xcom("completion") or {}).get("outcomes", {})
+        return Ending.WAIVED if "WAIVED" in outcomes.values() else Ending.PASSED
+    failed = {task["task_id"] for task in tasks if task["state"] == "failed"}
+    for gate, group in GATES.items():
+        # The decision task fails only for a halt, or for something that keeps the decision from being carried out.
+        if f"{group}.gate_{gate}" in failed and f"{group}.gate_{gate}_decision" in failed:
+            return Ending.HALTED
+    return Ending.FAILED

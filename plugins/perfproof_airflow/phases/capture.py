@@ -1,0 +1,79 @@
+"""Recurring baseline capture: one data interval, measured per service from what was recorded, kept in the history.
+
+A run of an interval says the same whenever it runs: it asks for the interval's own samples, never for the latest ones. Only
+telemetry that has expired meanwhile makes a difference, and then the fuller capture stays.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import Asset, get_current_context, task, task_group
+from airflow.sdk.exceptions import AirflowFailException
+
+from perfproof.errors import PerfproofError
+
+if TYPE_CHECKING:
+    from perfproof_airflow.captures import Captures
+
+log = logging.getLogger(__name__)
+BASELINE_CAPTURED = Asset(name="perfproof_baseline", uri="perfproof://baseline-history")
+RETRIES = 3
+
+
+def _captures(protocol: str | None = None) -> Captures:
+    """The captures of this run's protocol and data interval. Raises PerfproofError for a run that cannot capture anything."""
+    from perfproof_airflow.captures import Captures
+    from perfproof_airflow.cycle import now
+
+    context = get_current_context()
+    dag_run = context["dag_run"]
+    name = context["params"].get("protocol") if protocol is None else protocol
+    return Captures.of(name, start=dag_run.data_interval_start, end=dag_run.data_interval_end, now=now())
+
+
+@task(retries=0)
+def services_of_the_protocol() -> list[dict[str, str]]:
+    """The services to capture, each with the digest of the protocol file that names it."""
+    try:
+        captures = _captures()
+    except PerfproofError as error:
+        raise AirflowFailException(str(error)) from None
+    return [{"service": service.name, "protocol_sha256": captures.protocol.digest} for service in captures.protocol.services]
+
+
+@task(retries=RETRIES, map_index_template="{{ service['service'] }}")
+def capture_service(service: dict[str, str]) -> dict[str, str]:
+    """Measures every required metric of one service over the data interval; a gap is NODATA and is never filled."""
+    from perfproof_airflow.hooks.http_answers import Unreachable
+
+    try:
+        return _captures().capture(service["service"], protocol_sha256=service["protocol_sha256"])
+    except Unreachable:
+        # Asking again later may help, so this one is for Airflow's retries.
+        raise
+    except PerfproofError as error:
+        raise AirflowFailException(str(error)) from None
+
+
+@task(retries=RETRIES, outlets=[BASELINE_CAPTURED])
+def record_baseline(parts: list[dict[str, str]], **context: Any) -> dict[str, Any]:
+    """Joins the services to the interval's baseline, keeps the fuller of two captures, and says what regressed."""
+    try:
+        recorded = _captures().record(list(parts))
+    except PerfproofError as error:
+        raise AirflowFailException(str(error)) from None
+    log.info("%s: %s, completeness %s %%", recorded["name"], recorded["decision"], recorded["baseline_completeness"])
+    for line in recorded["regressed"]:
+        log.warning("regressed against the history: %s", line)
+    for name in recorded["missing_metrics"]:
+        log.warning("no usable samples in the interval: %s", name)
+    context["outlet_events"][BASELINE_CAPTURED].extra = recorded
+    return recorded
+
+
+@task_group(group_id="capture")
+def capture() -> None:
+    """The recurring capture, from the protocol file to the history."""
+    record_baseline(capture_service.expand(service=services_of_the_protocol()))

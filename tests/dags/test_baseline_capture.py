@@ -1,0 +1,226 @@
+"""The recurring capture against a small Prometheus on loopback: idempotent per interval, honest about gaps."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from perfproof.baseline import read_baseline
+from perfproof.errors import ArtifactError, ConfigError, ParameterError
+from perfproof.telemetry import sha256_hex
+from perfproof_airflow.captures import Captures
+from perfproof_airflow.hooks.http_answers import Unreachable
+
+REPOSITORY = Path(__file__).parents[2]
+DEMO = REPOSITORY / "include" / "protocols" / "demo.yaml"
+START = datetime(2025, 2, 16, 9, 0, tzinfo=UTC)
+END = START + timedelta(hours=1)
+LATER = END + timedelta(days=3)
+HISTORY = ".artifacts/performance/history/demo"
+
+
+class Recorded:
+    """What the small Prometheus has recorded: a value per moment, except in the gaps."""
+
+    def __init__(self) -> None:
+        self.value = 50.0
+        self.gaps: list[tuple[float, float]] = []
+        self.asked: list[dict[str, str]] = []
+        self.status = 200
+
+    def samples(self, start: float, end: float, step: float) -> list[list[Any]]:
+        moments = [start + number * step for number in range(math.floor((end - start) / step + 1e-9) + 1)]
+        return [[m, repr(self.value)] for m in moments if not any(low <= m <= high for low, high in self.gaps)]
+
+
+@pytest.fixture
+def recorded() -> Recorded:
+    return Recorded()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: Recorded) -> Iterator[Path]:
+    """A workspace with the demo protocol at a step of 60 s, and a Connection to a Prometheus on loopback."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parameters = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
+            recorded.asked.append(parameters)
+            values = recorded.samples(*(float(parameters[key]) for key in ("start", "end", "step")))
+            result = [{"metric": {}, "values": values}] if values else []
+            body = json.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}}).encode()
+            self.send_response(recorded.status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    protocols = tmp_path / "include" / "protocols"
+    protocols.mkdir(parents=True)
+    text = DEMO.read_text()
+    for old, new in (("step_seconds: 2", "step_seconds: 60"), ("max_staleness_seconds: 10", "max_staleness_seconds: 120")):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    (protocols / "demo.yaml").write_text(text)
+    monkeypatch.setenv("AIRFLOW__PERFPROOF__WORKSPACE", str(tmp_path))
+    monkeypatch.setenv("AIRFLOW_CONN_PERFPROOF_PROMETHEUS", f"http://127.0.0.1:{server.server_port}")
+    yield tmp_path
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def captured(start: datetime = START, *, now: datetime = LATER) -> dict[str, Any]:
+    captures = Captures.of("demo", start=start, end=start + timedelta(hours=1), now=now)
+    parts = [captures.capture(service.name, protocol_sha256=captures.protocol.digest) for service in captures.protocol.services]
+    return captures.record(parts)
+
+
+def kept(workspace: Path, result: dict[str, Any]) -> dict[str, Any]:
+    return read_baseline((workspace / result["name"]).read_bytes(), where="history")
+
+
+def test_an_interval_becomes_one_file_named_by_it(workspace: Path, recorded: Recorded) -> None:
+    """Sixty samples of the hour, every metric measured, nothing asked outside of the interval."""
+    result = captured()
+    assert result["name"] == f"{HISTORY}/20250216T090000Z_20250216T100000Z.json"
+    document = kept(workspace, result)
+    assert document["baseline_completeness"] == 100
+    assert {cell["samples_valid"] for cell in document["cells"]} == {60}
+    assert document["window"] == {"start": "2025-02-16T09:00:00Z", "end": "2025-02-16T10:00:00Z", "step_seconds": 60}
+    assert {(float(a["start"]), float(a["end"])) for a in recorded.asked} == {(START.timestamp() + 60, END.timestamp())}
+
+
+def test_the_build_of_a_past_interval_stays_unknown(workspace: Path) -> None:
+    """What answers now says nothing about what answered then."""
+    assert kept(workspace, captured())["builds"] == {"shop": None}
+
+
+def test_running_an_interval_again_changes_nothing(workspace: Path) -> None:
+    """The same telemetry gives the same file, byte for byte, whenever it is captured."""
+    first = captured()
+    before = (workspace / first["name"]).read_bytes()
+    again = captured(now=LATER + timedelta(days=30))
+    assert (again["decision"], again["sha256"]) == ("keep", first["sha256"])
+    assert (workspace / first["name"]).read_bytes() == before
+
+
+def test_a_gap_is_nodata_and_is_not_filled(workspace: Path, recorded: Recorded) -> None:
+    """The source recorded nothing in the whole interval: every cell NODATA, no value, completeness 0."""
+    recorded.gaps = [(START.timestamp(), END.timestamp())]
+    document = kept(workspace, captured())
+    assert document["baseline_completeness"] == 0
+    assert {tuple(cell["reasons"]) for cell in document["cells"]} == {("NODATA", "TOO_FEW")}
+    assert {cell["value"] for cell in document["cells"]} == {None}
+
+
+def test_a_part_of_the_interval_is_partly_covered(workspace: Path, recorded: Recorded) -> None:
+    """Twenty of sixty minutes without samples: coverage two thirds, said so."""
+    recorded.gaps = [(START.timestamp() + 600, START.timestamp() + 1_799)]
+    document = kept(workspace, captured())
+    assert {cell["samples_valid"] for cell in document["cells"]} == {40}
+    assert {tuple(cell["reasons"]) for cell in document["cells"]} == {("TOO_FEW",)}
+    assert document["baseline_completeness"] == 74.07
+
+
+def test_expired_telemetry_does_not_replace_what_was_seen_in_time(workspace: Path, recorded: Recorded) -> None:
+    """A later, emptier look at the same interval leaves the file as it is."""
+    first = captured()
+    recorded.gaps = [(START.timestamp(), END.timestamp())]
+    again = captured(now=LATER + timedelta(days=90))
+    assert (again["decision"], again["sha256"], again["baseline_completeness"]) == ("keep", first["sha256"], 100)
+
+
+def test_a_fuller_capture_replaces_an_emptier_one(workspace: Path, recorded: Recorded) -> None:
+    """Telemetry that arrived late is taken when the interval is cleared."""
+    recorded.gaps = [(START.timestamp(), END.timestamp() - 600)]
+    captured()
+    recorded.gaps = []
+    assert captured()["decision"] == "write"
+
+
+def test_a_damaged_history_file_is_written_anew(workspace: Path) -> None:
+    """Half a file is no capture."""
+    first = captured()
+    (workspace / first["name"]).write_text('{"schema_version": 1')
+    assert captured()["decision"] == "write"
+    assert kept(workspace, first)["baseline_completeness"] == 100
+
+
+def test_a_regression_against_the_history_is_found(workspace: Path, recorded: Recorded) -> None:
+    """Three good hours, then four times the latency and CPU: named as a finding, and the capture is kept all the same."""
+    for hour in range(3):
+        assert captured(START + timedelta(hours=hour))["regressed"] == []
+    recorded.value = 99.0
+    recorded.value = 50.0 * 4
+    result = captured(START + timedelta(hours=3))
+    assert set(result["regressed"]) == {"shop/orders_latency_p95", "shop/orders_latency_p99", "shop/quote_latency_p95"}
+    assert "shop/error_rate" in {f"shop/{name}" for name in result["missing_metrics"]}
+
+
+def test_the_future_and_the_running_interval_are_not_captured(workspace: Path, recorded: Recorded) -> None:
+    """An interval must be over before it can be whole."""
+    with pytest.raises(ParameterError, match=r"PAR-253 .*not over yet"):
+        captured(now=END - timedelta(seconds=1))
+    assert recorded.asked == []
+
+
+@pytest.mark.parametrize("name", ["../demo", "Demo", "", None, "{{ x }}", ["demo"]])
+def test_a_name_that_is_no_protocol_is_refused(workspace: Path, name: Any) -> None:
+    """Nothing but an identifier reaches the file system."""
+    with pytest.raises(ParameterError, match="PAR-255"):
+        Captures.of(name, start=START, end=END, now=LATER)
+
+
+def test_an_unknown_protocol_is_one_clear_line(workspace: Path) -> None:
+    """The message names the file that is missing."""
+    with pytest.raises(ConfigError, match=r"CFG-180 .*absent\.yaml"):
+        Captures.of("absent", start=START, end=END, now=LATER)
+
+
+def test_a_protocol_edited_between_two_tasks_is_refused(workspace: Path) -> None:
+    """Cells of one baseline are measured under one protocol file."""
+    with pytest.raises(ParameterError, match="PAR-256"):
+        Captures.of("demo", start=START, end=END, now=LATER).capture("shop", protocol_sha256="0" * 64)
+
+
+def test_a_part_that_was_changed_is_refused(workspace: Path) -> None:
+    """The part that is joined is the one that was captured."""
+    captures = Captures.of("demo", start=START, end=END, now=LATER)
+    reference = captures.capture("shop", protocol_sha256=captures.protocol.digest)
+    path = workspace / reference["name"]
+    path.write_text(path.read_text().replace("50", "10"))
+    with pytest.raises(ArtifactError, match="ART-397"):
+        captures.record([reference])
+
+
+def test_the_answers_of_the_source_are_kept_with_their_digests(workspace: Path) -> None:
+    """Each cell can be measured again from the answer whose digest it cites."""
+    captures = Captures.of("demo", start=START, end=END, now=LATER)
+    part = json.loads((workspace / captures.capture("shop", protocol_sha256=captures.protocol.digest)["name"]).read_bytes())
+    for cell in part["cells"]:
+        assert sha256_hex(part["answers"][cell["metric_name"]].encode()) == cell["raw_sha256"]
+
+
+def test_an_unreachable_source_writes_nothing(workspace: Path, recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that is down is an error for Airflow's retries, not a baseline without data."""
+    monkeypatch.setattr("perfproof_airflow.hooks.http_answers.FIRST_PAUSE_SECONDS", 0.0)
+    recorded.status = 503
+    with pytest.raises(Unreachable):
+        captured()
+    assert not (workspace / HISTORY).exists()

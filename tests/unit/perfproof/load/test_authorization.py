@@ -1,0 +1,86 @@
+"""What the SRE lead signs, and what is outside of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from perfproof.config import Abort, Protocol, Target
+from perfproof.errors import LoadError
+from perfproof.load.authorization import Authorization, authorization_document, check_authorized, read_authorization
+from perfproof.load.plan import LoadPlan, Scenario, Stage, plan_for
+
+NOW = datetime(2025, 2, 16, 14, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def authorization(plan: LoadPlan) -> Authorization:
+    """Just what `plan` needs, for an hour and 3 tests."""
+    return read_authorization(
+        {
+            "targets": [{"host": "127.0.0.1", "port": 8001}],
+            "max_rate": 40,
+            "max_duration_seconds": 11,
+            "max_tests": 3,
+            "window": {"start": "2025-02-16T14:00:00Z", "end": "2025-02-16T15:00:00Z"},
+            "abort": {"error_rate_percent": 50, "p99_ms": 1000, "over_seconds": 5},
+            "planned": {"peak": "40 requests/s"},
+        }
+    )
+
+
+def test_what_is_signed_covers_every_test_of_the_profile_and_no_more(demo: Protocol) -> None:
+    """The demo's own plans are within it; the rate and length it allows are those of the largest of them."""
+    profile, service = demo.load.profiles["demo"], demo.services[0]
+    document = authorization_document(demo.load, profile=profile, now=NOW)
+    authorization = read_authorization(document)
+    plans = [
+        plan_for(
+            scenario,
+            service=service,
+            endpoint=service.endpoints.baseline,
+            environment=demo.environment,
+            profile=profile,
+            load=demo.load,
+            seed=1,
+        )
+        for scenario in Scenario
+    ]
+    for plan in plans:
+        check_authorized(plan, authorization=authorization, tests_so_far=0, now=NOW)
+    assert document["max_rate"] == max(p.highest_rate for p in plans) == 80
+    assert document["max_duration_seconds"] == max(p.duration for p in plans) == 18
+    assert document["window"]["end"] == "2025-02-17T14:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "code"),
+    [
+        ({"host": "127.0.0.2"}, {}, "LOD-201"),
+        ({"port": 8002}, {}, "LOD-202"),
+        ({"stages": (Stage(41, 10),)}, {}, "LOD-203"),
+        ({"stages": (Stage(40, 10.5),)}, {}, "LOD-204"),
+        ({}, {"now": NOW - timedelta(seconds=1)}, "LOD-205"),
+        ({}, {"now": NOW + timedelta(hours=2)}, "LOD-206"),
+        ({}, {"now": NOW + timedelta(minutes=59, seconds=50)}, "LOD-206"),
+        ({}, {"tests_so_far": 3}, "LOD-207"),
+        ({"abort": Abort(100, 1000, 5)}, {}, "LOD-208"),
+    ],
+)
+def test_each_bound_of_the_authorization_has_its_own_refusal(
+    plan: LoadPlan, authorization: Authorization, changes: dict[str, Any], arguments: dict[str, Any], code: str
+) -> None:
+    """Host, port, rate, duration, window and number of tests."""
+    with pytest.raises(LoadError) as caught:
+        check_authorized(replace(plan, **changes), authorization=authorization, **{"tests_so_far": 0, "now": NOW, **arguments})
+    assert caught.value.code == code
+
+
+def test_the_last_authorized_test_may_run(plan: LoadPlan, authorization: Authorization) -> None:
+    """Number 3 of 3, ending with the window; the host in another spelling is the same host."""
+    last = NOW + timedelta(minutes=59, seconds=49)
+    spelled = replace(authorization, targets=(Target("::ffff:127.0.0.1", 8001),))
+    check_authorized(plan, authorization=spelled, tests_so_far=2, now=last)

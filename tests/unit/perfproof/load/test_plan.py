@@ -1,0 +1,114 @@
+"""What a load test may send, and its document."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from perfproof.config import Abort, Protocol, Span, Transaction
+from perfproof.errors import LoadError
+from perfproof.load.plan import LoadPlan, Scenario, Stage, check_plan, plan_for
+
+
+def from_demo(demo: Protocol, scenario: Scenario, **changes: Any) -> LoadPlan:
+    """The demo's plan of `scenario` against its baseline endpoint."""
+    service = demo.services[0]
+    arguments: dict[str, Any] = {
+        "service": service,
+        "endpoint": service.endpoints.baseline,
+        "environment": demo.environment,
+        "profile": demo.load.profiles["demo"],
+        "load": demo.load,
+        "seed": 1,
+    }
+    return plan_for(scenario, **{**arguments, **changes})
+
+
+@pytest.mark.parametrize("scenario", list(Scenario))
+def test_a_plan_survives_its_document(demo: Protocol, scenario: Scenario) -> None:
+    """Written and read back it is the same plan with the same digest."""
+    plan = from_demo(demo, scenario)
+    again = LoadPlan.from_document(plan.document())
+    assert again == plan
+    assert again.digest == plan.digest
+
+
+def test_the_stress_plan_has_a_stage_for_each_rate(demo: Protocol) -> None:
+    """Its highest rate, length and number of requests are those of the profile and the warm-up."""
+    plan = from_demo(demo, Scenario.STRESS)
+    assert [s.rate for s in plan.stages] == [20, 40, 60, 80]
+    assert plan.highest_rate == 80
+    assert plan.duration == 2 + 16
+    assert plan.total_requests == 2 * 20 + 4 * (20 + 40 + 60 + 80)
+
+
+def test_another_seed_is_another_plan(demo: Protocol) -> None:
+    """The digest covers every number."""
+    assert from_demo(demo, Scenario.PEAK).digest != from_demo(demo, Scenario.PEAK, seed=2).digest
+
+
+def test_production_is_never_load_tested(demo: Protocol) -> None:
+    """Whatever else is right about the plan."""
+    with pytest.raises(LoadError) as caught:
+        from_demo(demo, Scenario.PEAK, environment=replace(demo.environment, production=True))
+    assert caught.value.code == "LOD-105"
+
+
+@pytest.mark.parametrize(("field", "value", "code"), [("max_rate", 79, "LOD-112"), ("max_duration_seconds", 17, "LOD-113")])
+def test_a_plan_stays_within_the_bounds_of_the_protocol(demo: Protocol, field: str, value: float, code: str) -> None:
+    """The whole test counts, with its warm-up."""
+    with pytest.raises(LoadError) as caught:
+        from_demo(demo, Scenario.STRESS, load=replace(demo.load, **{field: value}))
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"stages": ()}, "LOD-111"),
+        ({"stages": (Stage(0, 5),)}, "LOD-111"),
+        ({"stages": (Stage(5, float("inf")),)}, "LOD-111"),
+        ({"stages": (Stage(float("nan"), 5),)}, "LOD-111"),
+        ({"warmup_seconds": -1}, "LOD-114"),
+        ({"seed": -1}, "LOD-114"),
+        ({"stages": (Stage(1e6, 1e6),)}, "LOD-115"),
+        ({"max_in_flight": 0}, "LOD-116"),
+        ({"max_in_flight": 100_000}, "LOD-116"),
+        ({"timeout_seconds": 0}, "LOD-116"),
+        ({"abort": Abort(0, 100, 5)}, "LOD-117"),
+        ({"abort": Abort(101, 100, 5)}, "LOD-117"),
+        ({"abort": Abort(50, float("inf"), 5)}, "LOD-117"),
+        ({"abort": Abort(50, 100, 0)}, "LOD-117"),
+        ({"environment": ""}, "LOD-118"),
+        ({"build_path": "build"}, "LOD-118"),
+        ({"build_path": "//elsewhere.test/build"}, "LOD-118"),
+        ({"transactions": ()}, "LOD-118"),
+        ({"transactions": (Transaction("a", "POST", "/", 1),)}, "LOD-118"),
+        ({"transactions": (Transaction("a", "GET", "//elsewhere.test/", 1),)}, "LOD-118"),
+        ({"transactions": (Transaction("a", "GET", "/\r\nHost: elsewhere", 1),)}, "LOD-118"),
+        ({"transactions": (Transaction("a", "GET", "/{id}", 1),)}, "LOD-118"),
+        ({"transactions": (Transaction("a", "GET", "/", 1, parameters={"id": Span(1, 2)}),)}, "LOD-118"),
+        ({"transactions": (Transaction("a", "GET", "/{id}", 1, parameters={"id": Span(2, 1)}),)}, "LOD-118"),
+        ({"schema_version": 2}, "LOD-119"),
+        ({"port": 8002}, "LOD-103"),
+        ({"host": "elsewhere.test"}, "LOD-102"),
+        ({"host": "2130706433"}, "LOD-101"),
+    ],
+)
+def test_an_unbounded_or_misdirected_plan_is_refused(plan: LoadPlan, changes: dict[str, Any], code: str) -> None:
+    """Each bound has its own error."""
+    with pytest.raises(LoadError) as caught:
+        check_plan(replace(plan, **changes), where="plan")
+    assert caught.value.code == code
+
+
+def test_a_document_without_a_stop_condition_is_refused(plan: LoadPlan) -> None:
+    """And so is one with a key that nobody reads."""
+    document = plan.document()
+    del document["abort"]
+    with pytest.raises(LoadError, match="abort"):
+        LoadPlan.from_document(document)
+    with pytest.raises(LoadError, match="unknown key"):
+        LoadPlan.from_document({**plan.document(), "follow_redirects": True})
