@@ -151,8 +151,11 @@ def _note(half: int, done: int, improved: Rate, regressed: Rate, noise: float, t
         f" improved, {regressed.count} would have failed as a regression. 95 % of the changes of the target stay below {noise:.1f} %."
         " Splits of the same blocks resemble each other, so the intervals of these rates are too narrow."
     )
-    if max(improved.high, regressed.high) > TOLERATED:
-        text += f" The upper end of a rate exceeds {100 * TOLERATED:g} %: measure more blocks before trusting this gate."
+    worst = max(improved, regressed, key=lambda rate: rate.high)
+    if max(improved.share, regressed.share) > TOLERATED:
+        text += f" More than {100 * TOLERATED:g} % false alarms: measure more blocks before trusting this gate."
+    elif worst.high > TOLERATED:
+        text += f" So few splits cannot show that a rate is below {100 * TOLERATED:g} %: its upper end is {100 * worst.high:.1f} %."
     if noise >= threshold:
         text += f" The noise alone reaches the threshold of {threshold:g} %."
     return text

@@ -16,6 +16,8 @@ EXCERPT = 120
 MINOR = 0.05
 # Frames that nearly every sample shares are the server's own and say nothing about the work.
 SHARED = 0.95
+# A frame with less than this part of its caller's samples begins a branch of its own.
+BRANCHES = 0.8
 # A wrong estimate is a lead, not yet a cause.
 CONFIRMING = frozenset({HOT_PATH, *(k.value for k in FindingKind if k is not FindingKind.BAD_ESTIMATE)})
 
@@ -38,19 +40,22 @@ EMPTY_WORDS = frozenset(
 class DiagnosticFinding:
     """A finding about one service.
 
-    `share` (0 to 1) is what removing the cause altogether could save of `share_of`, None where that is not known.
-    `names` are the functions of a hot path. `source` is `profile` or `query_plans`. Texts are raw: escape where shown.
+    `weight` (0 to 1) is how much of the samples, the database's time or the statements it is about. `share` (0 to 1) is
+    the most that removing the cause could save of `share_of`, None where that is not known. `frames` are the functions
+    of a hot path with their shares, `subject` tells statements and paths apart, `source` is `profile` or `query_plans`.
+    Texts are raw: escape them where they are shown.
     """
 
     service: str
     cause: Cause
     kind: str
     text: str
+    weight: float
     share: float | None
     share_of: str
-    weight: float
-    names: tuple[str, ...]
+    subject: str
     source: str
+    frames: tuple[tuple[str, float], ...] = ()
 
     @property
     def confirming(self) -> bool:
@@ -71,37 +76,65 @@ def findings_of(profiles: Iterable[Mapping[str, Any]], plans: Mapping[str, Any] 
 
 def _of_profile(document: Mapping[str, Any]) -> Iterable[DiagnosticFinding]:
     for path in document["hot_paths"]:
-        own = [(f["function"], f["total_percent"] / 100) for f in path["frames"] if f["total_percent"] < 100 * SHARED]
-        if not own:
+        frames = tuple((f["function"], f["total_percent"] / 100) for f in path["frames"] if f["total_percent"] < 100 * SHARED)
+        if not frames:
             continue
-        function, share = own[-1]
-        text = f"{function} carries {100 * share:.0f} percent of the CPU samples, called by {own[-2][0] if len(own) > 1 else 'the server'}"
-        # Removing all that the work's outermost function does is the most that any change below it can save.
-        names = tuple(name for name, _ in own)
+        function, weight = frames[-1]
+        branch, share = frames[_branch(frames)]
+        below = f", below {branch} with {100 * share:.0f} percent" if branch != function else ""
         yield DiagnosticFinding(
-            document["service"], Cause.CODE_HOT_PATH, HOT_PATH, text, own[0][1], "the CPU samples of all requests", share, names, "profile"
+            service=document["service"],
+            cause=Cause.CODE_HOT_PATH,
+            kind=HOT_PATH,
+            text=f"{function} carries {100 * weight:.0f} percent of the CPU samples{below}",
+            weight=weight,
+            share=share,
+            share_of="the CPU samples of all requests",
+            subject=" ".join(name for name, _ in frames),
+            source="profile",
+            frames=frames,
         )
+
+
+def _branch(frames: tuple[tuple[str, float], ...]) -> int:
+    """Where the path last leaves a much heavier one: from there on, its samples are its own."""
+    shares = [1.0, *(share for _, share in frames)]
+    return max((i for i in range(len(frames)) if shares[i + 1] < BRANCHES * shares[i]), default=0)
 
 
 def _of_service(service: Mapping[str, Any]) -> Iterable[DiagnosticFinding]:
-    name, requests = service["service"], "the time of all requests"
-    database = None
+    name = service["service"]
     for finding in service["findings"]:
-        database = finding["share_percent"] / 100
+        share = finding["share_percent"] / 100
         yield DiagnosticFinding(
-            name, Cause.DATABASE_CONTENTION, finding["kind"], finding["text"], database, requests, database, (), "query_plans"
+            service=name,
+            cause=Cause.DATABASE_CONTENTION,
+            kind=finding["kind"],
+            text=finding["text"],
+            weight=share,
+            share=share,
+            share_of="the time of all requests",
+            subject="database",
+            source="query_plans",
         )
-    share_of = requests if database else "the database's time"
     for statement in service["statements"]:
-        weight = (statement["share_percent"] or 0.0) / 100
-        # A repeated statement costs round trips and work in the service too; the database's part of it bounds nothing.
-        bounds = {
-            f["kind"]: None if f["kind"] == FindingKind.REPEATED_STATEMENT else weight * (database or 1) for f in statement["findings"]
-        }
+        time, calls = (statement["share_percent"] or 0.0) / 100, (statement["calls_share_percent"] or 0.0) / 100
         for finding in statement["findings"]:
-            text = f"{finding['text']} ({100 * weight:.0f} percent of the database's time): {_excerpt(statement['statement'])}"
-            kind = finding["kind"]
-            yield DiagnosticFinding(name, Cause.DATABASE_CONTENTION, kind, text, bounds[kind], share_of, weight, (), "query_plans")
+            # A repeated statement costs round trips and work in the service, so it weighs by its calls, and its part
+            # of the database's time bounds nothing.
+            repeated = finding["kind"] == FindingKind.REPEATED_STATEMENT
+            weighs = f"{100 * calls:.0f} percent of all statements" if repeated else f"{100 * time:.0f} percent of the database's time"
+            yield DiagnosticFinding(
+                service=name,
+                cause=Cause.DATABASE_CONTENTION,
+                kind=finding["kind"],
+                text=f"{finding['text']} ({weighs}): {_excerpt(statement['statement'])}",
+                weight=calls if repeated else time,
+                share=None if repeated else time,
+                share_of="the database's time",
+                subject=statement["statement"],
+                source="query_plans",
+            )
 
 
 def _excerpt(statement: str) -> str:

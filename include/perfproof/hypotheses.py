@@ -12,7 +12,7 @@ from typing import Any
 
 from perfproof import markdown
 from perfproof.config import Cause, Service
-from perfproof.findings import DiagnosticFinding, findings_of
+from perfproof.findings import MINOR, DiagnosticFinding, findings_of
 from perfproof.telemetry import MetricKind, Unit
 
 # Utilization in percent of the limit. Below LOW a slow service waits rather than computes; above HIGH it computes; from
@@ -23,8 +23,8 @@ NEAR = 85.0
 
 CONFIRMED_BY = {
     Cause.CODE_HOT_PATH: "A profile under load in which one path of the code carries at least 20 percent of the CPU samples.",
-    Cause.DATABASE_CONTENTION: "Query plans or statement statistics that show rows read in vain, a spill to disk, or a statement "
-    "repeated many times per request, in statements with at least 5 percent of the database's time.",
+    Cause.DATABASE_CONTENTION: "Query plans that show rows read in vain or a spill to disk in statements with at least 5 percent of the "
+    "database's time, or a statement that is repeated many times per request.",
     Cause.INFRASTRUCTURE_LIMIT: "A stress test in which throughput stops to rise while the resource stays at its limit.",
 }
 
@@ -154,10 +154,14 @@ def _decide(
         read = next((s for s in plans["services"] if s["service"] == service), None) if plans else None
         if read is None or not read["statements"]:
             return "open", "No query plans or statement statistics of the service's database were read."
-        unread = sum(1 for s in read["statements"] if not s["analyzed"])
+        large = [s for s in read["statements"] if (s["share_percent"] or 0.0) >= 100 * MINOR]
+        unread = sum(1 for s in large if not s["analyzed"])
         if unread:
-            return "open", f"{unread} of {len(read['statements'])} statements could not be run for their plan, and the others show nothing."
-        return "refuted", f"None of the {len(read['statements'])} statements with the most time reads in vain, spills or repeats."
+            return "open", f"{unread} of {len(large)} large statements could not be run for their plan, and the others show nothing."
+        return (
+            "refuted",
+            f"None of the {len(large)} statements with at least 5 percent of the time reads in vain or spills, and none repeats.",
+        )
     return "open", "Neither a profile nor a query plan shows a limit of the infrastructure: the stress test and the capacity analysis do."
 
 

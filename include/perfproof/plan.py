@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +30,7 @@ class Support(IntEnum):
 class _Judged:
     optimization: Optimization
     support: Support
-    finding: DiagnosticFinding | None
+    findings: tuple[DiagnosticFinding, ...]
     gain: float
     gain_basis: str
 
@@ -88,21 +89,32 @@ def _judge(optimization: Optimization, findings: Sequence[DiagnosticFinding]) ->
     own = [f for f in findings if f.service == optimization.service and f.cause is optimization.cause and f.weight >= MINOR]
     own.sort(key=lambda f: (not f.confirming, -f.weight, f.kind, f.text))
     kinds = described_kinds(optimization.confirms) if optimization.cause is Cause.DATABASE_CONTENTION else frozenset()
-    described = [f for f in own if f.kind in kinds or names_in_common(optimization.confirms, f.names)]
+    described = [f for f in own if f.kind in kinds or _named(optimization, f)]
     if described:
-        return _Judged(optimization, Support.DESCRIBED, described[0], *_gain(optimization, described[0]))
+        return _Judged(optimization, Support.DESCRIBED, tuple(described), *_gain(optimization, described))
     if own and not kinds and own[0].confirming:
-        return _Judged(optimization, Support.SAME_CAUSE, own[0], *_gain(optimization, own[0]))
-    return _Judged(optimization, Support.NONE, None, *_gain(optimization, None))
+        return _Judged(optimization, Support.SAME_CAUSE, (own[0],), *_gain(optimization, own[:1]))
+    return _Judged(optimization, Support.NONE, (), *_gain(optimization, []))
 
 
-def _gain(optimization: Optimization, finding: DiagnosticFinding | None) -> tuple[float, str]:
-    """Amdahl: removing a part that takes a share p of the time saves p at most, over all requests."""
+def _named(optimization: Optimization, finding: DiagnosticFinding) -> list[float]:
+    """Shares of the frames of a hot path that `confirms` names."""
+    return [share for name, share in finding.frames if names_in_common(optimization.confirms, [name])]
+
+
+def _gain(optimization: Optimization, findings: Sequence[DiagnosticFinding]) -> tuple[float, str]:
+    """Amdahl: removing parts that take a share p of the time saves p at most, over all requests.
+
+    Statements take their shares side by side; paths of one profile overlap, so of those the heaviest named frame counts.
+    """
     stated = optimization.expected_gain_percent
-    if finding is None or finding.share is None:
+    shares = {f.subject: max(_named(optimization, f), default=f.share) for f in findings}
+    known = [share for share in shares.values() if share is not None]
+    if not known or len(known) < len(shares):
         return stated, f"the owner expects {stated:g} percent; no share is known that would bound it"
-    bound = round(100 * min(finding.share, 1.0), 2)
-    basis = f"the owner expects {stated:g} percent; what the finding names takes {bound:g} percent of {finding.share_of}"
+    together = max(known) if findings[0].frames else math.fsum(known)
+    bound = round(100 * min(together, 1.0), 2)
+    basis = f"the owner expects {stated:g} percent; what the findings name takes {bound:g} percent of {findings[0].share_of}"
     if bound < stated:
         return bound, f"{basis}, so no more can be saved over all requests (a single transaction may gain more)"
     return stated, basis
@@ -117,10 +129,12 @@ def _task(
     baseline: Mapping[str, Any],
     references: Mapping[str, Mapping[str, str]],
 ) -> dict[str, Any]:
-    optimization, finding = judged.optimization, judged.finding
+    optimization = judged.optimization
     hypothesis = _hypothesis(optimization, hypotheses)
     cell = _baseline_cell(optimization, hypothesis, target_metric, baseline)
-    text = NO_FINDING if finding is None else finding.text
+    text = judged.findings[0].text if judged.findings else NO_FINDING
+    if len(judged.findings) > 1:
+        text += f" (and {len(judged.findings) - 1} more)"
     if judged.support is Support.SAME_CAUSE:
         text += " (same cause; whether this is what would confirm the optimization is for its owner to say)"
     return {
@@ -137,7 +151,7 @@ def _task(
         "finding": text,
         "support": judged.support.name.lower(),
         "confirms": optimization.confirms,
-        "evidence": _evidence(finding, references),
+        "evidence": _evidence(judged.findings, references),
         "hypothesis": hypothesis["id"] if hypothesis else None,
         "dependencies": [{"name": d.name, "resolved": d.resolved} for d in optimization.dependencies],
         "baseline_metric": cell["metric_name"],
@@ -169,8 +183,6 @@ def _baseline_cell(
     return cell
 
 
-def _evidence(finding: DiagnosticFinding | None, references: Mapping[str, Mapping[str, str]]) -> list[dict[str, str]]:
-    if finding is None:
-        return []
-    key = "query-plans" if finding.source == "query_plans" else f"profile-{finding.service}"
-    return [dict(references[key])] if key in references else []
+def _evidence(findings: Sequence[DiagnosticFinding], references: Mapping[str, Mapping[str, str]]) -> list[dict[str, str]]:
+    keys = sorted({"query-plans" if f.source == "query_plans" else f"profile-{f.service}" for f in findings})
+    return [dict(references[key]) for key in keys if key in references]

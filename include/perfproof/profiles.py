@@ -24,7 +24,7 @@ CUT = "[deeper frames cut]"
 
 Stack = tuple[str, ...]
 
-_LINE = re.compile(r"^(?P<stack>\S.*) (?P<count>[0-9]{1,15})$")
+_LINE = re.compile(r"^(?P<stack>.*) (?P<count>[0-9]{1,15})$")
 _PLACE = re.compile(r"^(?P<name>.*) \((?P<file>[^()]*?)(?::[0-9]+)?\)$")
 _CONTAINER = re.compile(r"^(?:thread \(0x[0-9A-Fa-f]+\)|process [0-9]+\b.*)$")
 
@@ -49,10 +49,14 @@ WAITS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Samples by call stack, outermost frame first. `waiting` counts samples that were dropped because the thread waited."""
+    """Samples by call stack, outermost frame first.
+
+    `waiting` counts samples that were dropped because the thread waited, `unread` those whose stack the profiler could not read.
+    """
 
     stacks: Mapping[Stack, int]
     waiting: int = 0
+    unread: int = 0
 
     @property
     def samples(self) -> int:
@@ -118,6 +122,7 @@ def parse_collapsed(text: str, *, where: str) -> Profile:
             101, where=where, what="the profile is too large", got=f"{len(text)} characters", fix="profile for a shorter time"
         )
     stacks: Counter[Stack] = Counter()
+    unread = 0
     for number, line in enumerate(text.split("\n"), start=1):
         stripped = line.rstrip("\r")
         if not stripped.strip():
@@ -130,11 +135,13 @@ def parse_collapsed(text: str, *, where: str) -> Profile:
             )  # fmt: skip
         frames = tuple(_clean(frame) for frame in match["stack"].split(";") if frame.strip())
         if not frames:
-            raise ProfileError(103, where=f"{where} line {number}", what="a stack without frames", got=stripped, fix="record it again")
+            # A sample taken while the stack changed: there, but of nothing.
+            unread += int(match["count"])
+            continue
         stacks[frames if len(frames) <= MAX_DEPTH else (*frames[:MAX_DEPTH], CUT)] += int(match["count"])
         if len(stacks) > MAX_STACKS:
             raise ProfileError(104, where=where, what="too many different stacks", expected=f"at most {MAX_STACKS}", fix="lower the rate")
-    return Profile({stack: count for stack, count in stacks.items() if count})
+    return Profile({stack: count for stack, count in stacks.items() if count}, unread=unread)
 
 
 def _clean(frame: str) -> str:
@@ -157,7 +164,7 @@ def normalise(profile: Profile) -> Profile:
             waiting += count
         else:
             stacks[frames] += count
-    return Profile(dict(stacks), waiting)
+    return Profile(dict(stacks), waiting, profile.unread)
 
 
 def _function(frame: str) -> str:

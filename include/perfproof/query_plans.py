@@ -224,6 +224,7 @@ def service_statements(
     `explained` is by query id; `request_ms` is the time of all `requests` together, for the share that the database takes.
     """
     spent = sum(row.total_ms for row in rows)
+    calls = sum(row.calls for row in rows)
     statements = []
     for place, row in enumerate(sorted(rows, key=lambda r: (-r.total_ms, r.query_id))):
         repeated = repetition(row, rows, requests=requests)
@@ -239,6 +240,7 @@ def service_statements(
                 "mean_ms": round(row.total_ms / row.calls, 4) if row.calls else None,
                 "rows": row.rows,
                 "share_percent": round(100 * row.total_ms / spent, 2) if spent else None,
+                "calls_share_percent": round(100 * row.calls / calls, 2) if calls else None,
                 "parameters": [{"type": kind, "value": value} for kind, value in answer.parameters],
                 "analyzed": answer.analyzed,
                 "plan": answer.plan,

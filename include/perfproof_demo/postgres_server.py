@@ -16,17 +16,20 @@ import shutil
 import signal
 import stat
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
 
 from perfproof_demo.errors import DemoError
-from perfproof_demo.processes import end_process, is_ours, read_pid, require_free_port
+from perfproof_demo.processes import end_process, is_ending, is_ours, read_pid, require_free_port, wait_until
 from perfproof_demo.settings import HOST, DemoSettings
 
 LOG = logging.getLogger(__name__)
 # Postgres refuses to run as root; this account exists everywhere and owns nothing else.
 UNPRIVILEGED_USER = "nobody"
 ADMINISTRATOR = "postgres"
+START_TRIES = 4
 SERVER_SETTINGS = """
 listen_addresses = '{host}'
 port = {port}
@@ -101,7 +104,16 @@ def start_server(settings: DemoSettings) -> None:
     configuration = SERVER_SETTINGS.format(host=HOST, port=settings.port("database"))
     (data / "demo.conf").write_text(configuration)
     (data / "demo.conf").chmod(0o644)
-    _run(settings, "pg_ctl", "-D", str(data), "-w", "-t", "30", "-l", str(data / "start.log"), "start")
+    _forget_dead_server(settings)
+    for left in reversed(range(START_TRIES)):
+        try:
+            _run(settings, "pg_ctl", "-D", str(data), "-w", "-t", "30", "-l", str(data / "start.log"), "start")
+            return
+        except DemoError:
+            # The backends of a killed server keep its shared memory until their statements end.
+            if left == 0:
+                raise
+            time.sleep(0.5)
 
 
 def stop_server(settings: DemoSettings) -> bool:
@@ -112,6 +124,18 @@ def stop_server(settings: DemoSettings) -> bool:
     # SIGINT is Postgres' fast shutdown: it ends its clients, then itself.
     end_process(pid, first=signal.SIGINT, seconds=20)
     return True
+
+
+def _forget_dead_server(settings: DemoSettings) -> None:
+    """Removes the pid file of a server that was killed, once it is gone.
+
+    Postgres takes any process of the same account for its former self, and a killed one for alive until it is reaped.
+    """
+    pid = recorded_pid(settings)
+    if pid is not None:
+        with suppress(TimeoutError):
+            wait_until(lambda: not is_ending(pid), seconds=5)
+        (data_directory(settings) / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _initialize(settings: DemoSettings) -> None:

@@ -51,6 +51,17 @@ def is_ours(pid: int, marks: tuple[str, ...]) -> bool:
     return any(mark in arguments for mark in marks)
 
 
+def is_ending(pid: int) -> bool:
+    """True for a process that was ended and is still listed: it has no command line any more."""
+    try:
+        process = psutil.Process(pid)
+        return process.status() == psutil.STATUS_ZOMBIE or not process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True
+
+
 def running_pid(settings: DemoSettings, name: str) -> int | None:
     """The pid of the demo's process `name`, or None if it does not run."""
     pid = read_pid(settings.pid_file(name))

@@ -227,7 +227,7 @@ def _deliver(cycle: Cycle, recipient: Recipient, references: Sequence[Mapping[st
 
 def complete_handoff(cycle: Cycle) -> dict[str, Any]:
     """Recomputes the handoff checklist, writes the final report and manifest, closes the run, announces completion."""
-    from perfproof.evidence.views import point_latest, rebuild_views
+    from perfproof.evidence.views import close_run, point_latest
     from perfproof.handoff import require_complete
     from perfproof_airflow.gate import handoff_state
 
@@ -240,7 +240,13 @@ def complete_handoff(cycle: Cycle) -> dict[str, Any]:
         {"to": cycle.protocol.labels.next_protocol, "report": cycle.source(report), "manifest": cycle.source(cycle.reference(Artifact.MANIFEST))},
     )
     cycle.announce(Announcement.PHASE_4_COMPLETE)
-    cycle.record(EntryType.RUN_CLOSED, {"outcome": "passed", "round": cycle.round, "closed_at": stamp(now())})
-    rebuild_views(cycle.store)
+    close_run(
+        cycle.store,
+        body={"outcome": "completed", "round": cycle.round, "closed_at": stamp(now())},
+        idem=cycle.idem("run.closed"),
+        time=now(),
+        actor=cycle.actor,
+        attempt=cycle.attempt,
+    )
     point_latest(settings.evidence_root(), cycle.run)
     return report

@@ -209,7 +209,7 @@ def _pair(number: int) -> tuple[str, str]:
 
 def require_stable(documents: Sequence[Mapping[str, Any]]) -> None:
     """Raises LoadError for tests that were cut short or a service that did not come back: the environment is unstable."""
-    unstable = [f"{d['scenario']}: {d['aborted']}" for d in documents if d["aborted"]]
+    unstable = [f"{d['scenario']}: {d['aborted']}" for d in documents if d["aborted"] and not d["valid"]]
     for document in documents:
         fault = document.get("fault")
         if fault and not fault["recovered"]:

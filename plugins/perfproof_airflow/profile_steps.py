@@ -133,10 +133,3 @@ def explain_services(cycle: Cycle) -> dict[str, Any]:
         )
     return {"services": services}
 
-
-def traffic_of(cycle: Cycle, baseline: dict[str, Any]) -> dict[str, float] | None:
-    """Requests per second by service from the baseline's throughput cells; None unless every service has one."""
-    rates = {
-        cell["service"]: float(cell["value"]) for cell in baseline["cells"] if cell["kind"] == "throughput" and cell["value"] is not None
-    }
-    return rates if all(name in rates for name in cycle.parameters.services) else None

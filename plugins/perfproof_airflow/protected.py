@@ -67,6 +67,17 @@ def verified_approvals(cycle: Cycle, step: str, *, map_index: int = -1, roles: S
     return [found[role] for role in required]
 
 
+def verified_records(cycle: Cycle) -> list[dict[str, Any]]:
+    """Every granted record of the cycle, each verified now. Raises ApprovalError 432 for one that does not verify."""
+    entries = cycle.store.entries()
+    requests = {e.body["request_sha256"]: e for e in entries if e.type == EntryType.APPROVAL_REQUESTED}
+    granted = [entry for entry in entries if entry.type == EntryType.APPROVAL_GRANTED]
+    if not granted:
+        return []
+    key = signing_key()
+    return [_verify(cycle, entry, requests, key).citation() for entry in granted]
+
+
 def _verify(cycle: Cycle, entry: Entry, requests: Mapping[str, Entry], key: SigningKey) -> Approved:
     body = entry.body
     asked = requests.get(body["request_sha256"])

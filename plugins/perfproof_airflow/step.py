@@ -46,5 +46,6 @@ def step(function: Callable[..., Any] | None = None, **task_arguments: Any) -> A
     signature = inspect.signature(function)
     run.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
     run.__doc__ = function.__doc__
-    arguments = {"retries": RETRIES, "retry_delay": RETRY_DELAY, **task_arguments}
+    # Without this a `dict` in the annotation makes Airflow push each key as an XCom of its own.
+    arguments = {"multiple_outputs": False, "retries": RETRIES, "retry_delay": RETRY_DELAY, **task_arguments}
     return task(task_id=function.__name__, **arguments)(run)

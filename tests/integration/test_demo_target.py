@@ -186,7 +186,7 @@ def test_the_reader_sees_statements_and_cannot_write(demo: DemoSettings) -> None
 
 
 def test_the_shop_recovers_from_terminated_connections(demo: DemoSettings) -> None:
-    """The failure scenario: all its backends are ended by the reader; it answers again within two seconds."""
+    """The failure scenario: all its backends are ended by the reader; a request that meets one fails, and soon none does."""
     side = Side.BASELINE
     path = f"{demo.shop_url(side)}/customers/17/orders"
     pid = running_pid(demo, f"shop-{side}")
@@ -196,10 +196,7 @@ def test_the_shop_recovers_from_terminated_connections(demo: DemoSettings) -> No
         ).fetchone()
     assert row is not None
     assert row[0] >= 4
-    eventually(lambda: get(path, seconds=4) is not None, seconds=4)
-    started = time.monotonic()
-    assert all(get(path) is not None for _ in range(8))
-    assert time.monotonic() - started < 2
+    eventually(lambda: all(get(path) is not None for _ in range(8)), seconds=2)
     assert running_pid(demo, f"shop-{side}") == pid
 
 
@@ -208,13 +205,14 @@ def test_every_query_of_the_protocol_file_has_a_value(demo: DemoSettings) -> Non
     service = yaml.safe_load(PROTOCOL.read_text())["services"][0]
     instance = f"127.0.0.1:{demo.port('shop-baseline')}"
     queries = {metric["name"]: metric["query"].replace("$instance", instance).replace("$window", "10s") for metric in service["metrics"]}
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 30
     values: dict[str, float] = {}
     while time.monotonic() < deadline:
         assert None not in bodies(demo, Side.BASELINE)
         found = {name: query(demo, text) for name, text in queries.items()}
         values = {name: float(result[0]["value"][1]) for name, result in found.items() if len(result) == 1}
-        if len(values) == len(queries) and all(map(math.isfinite, values.values())):
+        # Errors of the tests before leave the window after ten seconds.
+        if len(values) == len(queries) and all(map(math.isfinite, values.values())) and values["error_rate"] == 0:
             break
     assert set(values) == set(queries)
     assert all(map(math.isfinite, values.values())), values

@@ -39,7 +39,7 @@ class Server:
         self.environment = "test"
         self.location = ""
         self.arrivals: list[float] = []
-        self.paths: list[str] = []
+        self.contacts = 0
         self.stall_from = float("inf")
         self.fail_until = 0.0
         self._loop = asyncio.new_event_loop()
@@ -70,15 +70,16 @@ class Server:
         await runner.cleanup()
 
     async def _build(self, _: web.Request) -> web.Response:
+        self.contacts += 1
         return web.json_response({"build": "b1", "environment": self.environment})
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(text='# TYPE a counter\na_total{x="1} 2"} 2\na_total{x="3"} 3.5\nb NaN\n')
 
-    async def _work(self, request: web.Request) -> web.Response:
+    async def _work(self, _: web.Request) -> web.Response:
         now = time.monotonic()
+        self.contacts += 1
         self.arrivals.append(now)
-        self.paths.append(request.path)
         if 0 <= now - self.stall_from < 1.0:
             await asyncio.sleep(self.stall_from + 1.0 - now)
         if self.mode == "redirect":
@@ -157,9 +158,9 @@ def test_offered_rate_is_met_and_every_row_was_a_request(server: Server, tmp_pat
 
 
 def test_a_stall_shows_in_the_latency_from_the_intended_start(server: Server, tmp_path: Path) -> None:
-    """A server that stands still for 1 s of 5 s has a p95 above 500 ms; a closed loop would show a few milliseconds."""
-    server.stall_from = time.monotonic() + 2.5
-    plan = plan_against(server, rate=60, seconds=5)
+    """A server that stands still for 1 s of 4 s has a p95 above 500 ms; a closed loop would show a few milliseconds."""
+    server.stall_from = time.monotonic() + 2
+    plan = plan_against(server, rate=60, seconds=4)
     result = run(plan, tmp_path)
     rows = read_rows(result.rows, where="rows")
     document = summarise(rows, plan=plan, summary=result.summary, service="shop", endpoint="baseline", rows_reference={})
@@ -173,7 +174,7 @@ def test_a_redirect_is_an_answer_and_never_followed(server: Server, trap: Server
     rows = read_rows(run(plan_against(server, seconds=1), tmp_path).rows, where="rows")
     assert set(rows.status.tolist()) == {302}
     assert not rows.ok.any()
-    assert trap.arrivals == []
+    assert trap.contacts == 0
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "LOCALHOST.", "[::ffff:127.0.0.1]", "2130706433"])
@@ -183,7 +184,7 @@ def test_an_unlisted_target_is_never_reached_however_it_is_spelled(server: Serve
     with pytest.raises(LoadError) as caught:
         run(plan, tmp_path)
     assert caught.value.code in ("LOD-101", "LOD-102", "LOD-103")
-    assert trap.arrivals == []
+    assert trap.contacts == 0
 
 
 def test_a_listed_name_that_resolves_elsewhere_is_refused(trap: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,7 +199,7 @@ def test_a_listed_name_that_resolves_elsewhere_is_refused(trap: Server, monkeypa
     with pytest.raises(LoadError) as caught:
         asyncio.run(Generator(plan).run(on_begin=lambda _: None))
     assert caught.value.code == "LOD-104"
-    assert trap.arrivals == []
+    assert trap.contacts == 0
 
 
 def test_a_target_of_another_environment_gets_no_load(server: Server, tmp_path: Path) -> None:
@@ -256,7 +257,7 @@ def test_what_a_tick_raises_ends_the_load(server: Server, tmp_path: Path) -> Non
     with pytest.raises(RuntimeError, match="lever"):
         run(plan_against(server, seconds=20), tmp_path, on_tick=pulled)
     seen = len(server.arrivals)
-    time.sleep(0.5)
+    time.sleep(0.3)
     assert len(server.arrivals) == seen
     assert not list(tmp_path.iterdir())
 
@@ -267,7 +268,7 @@ def test_a_fault_is_injected_in_time_and_recovery_is_measured(server: Server, tm
     def fail() -> None:
         server.fail_until = time.monotonic() + 0.6
 
-    plan = plan_against(server, rate=50, seconds=3, warmup=0.5)
+    plan = plan_against(server, rate=50, seconds=2.5, warmup=0.5)
     result = run(plan, tmp_path, injections=(Injection(1.0, fail),))
     rows = read_rows(result.rows, where="rows")
     outcome = failure_outcome(rows, plan=plan, fault="test", injected_at=result.injected_at[0], recover_within_seconds=2)
@@ -303,7 +304,7 @@ def test_traffic_stops_within_ten_seconds_of_losing_the_controller(server: Serve
             time.sleep(0.05)
         controller.send_signal(number)
         lost = time.monotonic()
-        while time.monotonic() - server.arrivals[-1] < 1.5:
+        while time.monotonic() - server.arrivals[-1] < 1.0:
             assert time.monotonic() < lost + 12, "the load did not end"
             time.sleep(0.05)
         assert server.arrivals[-1] - lost < 10

@@ -115,6 +115,7 @@ SUITES = {
                 _share("diagnostic_coverage", "diagnostic_coverage", "diagnostic coverage score"),
                 _none("services_missing", "every prioritized service profiled"),
                 _none("query_plans_missing", "query plans of every service with a database"),
+                _none("profiling_gaps", "profiling report has flame graphs and query plans"),
                 _none("scenarios_missing", "load tests cover peak, stress and failure"),
                 _none("scenarios_invalid", "every load test is valid"),
                 _none("capacity_gaps", "capacity analysis documented"),

@@ -45,6 +45,7 @@ def gate_2(
     profiles: Sequence[Document],
     query_plans: Document,
     load_results: Document,
+    profiling_md: str,
     capacity_md: str,
     services: Sequence[Service],
     prioritized: Sequence[str],
@@ -67,6 +68,10 @@ def gate_2(
         "diagnostic_coverage": Figure(as_float(covered.score), _shares(covered)),
         "services_missing": count((f"{name} was not profiled" for name in covered.missing), good="every prioritized service was profiled"),
         "query_plans_missing": count(_plans_missing(query_plans, services, prioritized), good="statements and plans are there"),
+        "profiling_gaps": count(
+            (f"{Artifact.PROFILING_REPORT}: {p}" for p in markdown_problems(Artifact.PROFILING_REPORT, profiling_md)),
+            good="flame graphs and query plans are in the report",
+        ),
         "scenarios_missing": count(absent, good="peak, stress and failure were run"),
         "scenarios_invalid": count(invalid, good="every load test is a measurement"),
         "capacity_gaps": count(

@@ -8,6 +8,8 @@ from numbers import Real
 
 from perfproof.errors import TelemetryError
 
+SMALLEST, LARGEST = 1e-15, 1e15
+
 
 def measured(values: Sequence[float | None], *, where: str) -> tuple[float, ...]:
     """`values` as floats, None as NaN. Text, truth values and other types raise TelemetryError: they are no measurement."""
@@ -33,6 +35,9 @@ def trouble_with(before: Sequence[float], after: Sequence[float]) -> str | None:
         if missing:
             return f"{missing} of {len(values)} blocks of the {side} have no value."
         negative = sum(1 for v in values if v < 0)
+        absurd = sum(1 for v in values if v > LARGEST or 0 < v < SMALLEST)
         if negative:
             return f"{negative} of {len(values)} blocks of the {side} are negative, which this metric cannot be."
+        if absurd:
+            return f"{absurd} of {len(values)} blocks of the {side} are beyond anything that can be measured."
     return None

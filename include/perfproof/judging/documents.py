@@ -30,7 +30,7 @@ def _outwards(value: float | None, towards: Callable[[float], int], decimals: in
     if value is None or not math.isfinite(value):
         return None
     # Nine decimals first, so that 12.34 held as 12.340000000000002 stays 12.34.
-    scale = 10**decimals
+    scale = 10.0**decimals
     return towards(round(value * scale, 9 - decimals)) / scale + 0.0
 
 

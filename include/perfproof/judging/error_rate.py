@@ -186,7 +186,10 @@ def judge_error_rate_target(
     else:
         label = TargetLabel.SHORT if mode is Mode.POINT else TargetLabel.INCONCLUSIVE
     text = f"{new[0]} errors in {new[1]} requests after {old[0]} in {old[1]}, {figure(float(change), bound=threshold_percent)} % fewer"
-    tail = f" ({confidence_text(confidence)} interval {figure(low)} to {figure(high)} %)." if enough else f". {too_few(blocks, needed)}"
+    if enough:
+        text += f" ({confidence_text(confidence)} interval {figure(low)} to {figure(high)} %)."
+    else:
+        text += ". With so few blocks nothing is known of the noise." if mode is Mode.POINT else f". {too_few(blocks, needed)}"
     return replace(
         nothing,
         label=label,
@@ -197,5 +200,5 @@ def judge_error_rate_target(
         ci_low=low if enough else None,
         ci_high=high if enough else None,
         runs_needed=max(1, needed - min(blocks)) if label in (TargetLabel.MET, TargetLabel.INCONCLUSIVE) else 0,
-        reason=text + tail,
+        reason=text,
     )

@@ -11,8 +11,6 @@ from perfproof.statistics.hodges_lehmann import shift
 from perfproof.statistics.percent_change import exact
 from perfproof.statistics.sample_size import pooled_deviation
 
-_LARGEST_LOGARITHM = 700.0
-
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -48,7 +46,7 @@ def relative_change(before: Sequence[float], after: Sequence[float], *, confiden
     if min(*before, *after) > 0:
         x, y = [math.log(v) for v in before], [math.log(v) for v in after]
         found = shift(x, y, confidence=confidence)
-        return Change(_share(found.estimate), _share(found.low), _share(found.high), pooled_deviation(x, y), True, True)
+        return Change(math.expm1(found.estimate), math.expm1(found.low), math.expm1(found.high), pooled_deviation(x, y), True, True)
     middle = median(before)
     scale = middle if middle > 0 else 1.0
     found = shift(before, after, confidence=confidence)
@@ -60,10 +58,6 @@ def _exact_change(before: float, after: float) -> Change:
     difference = exact(after) - exact(before)
     change = float(difference / exact(before)) if before > 0 else float(difference)
     return Change(change, change, change, 0.0, before > 0, min(before, after) > 0)
-
-
-def _share(logarithm: float) -> float:
-    return math.expm1(logarithm) if logarithm < _LARGEST_LOGARITHM else math.inf
 
 
 @dataclass(frozen=True, slots=True)

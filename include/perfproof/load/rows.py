@@ -121,17 +121,17 @@ def write_rows(rows: Rows) -> bytes:
 
 
 def read_rows(data: bytes, *, where: str) -> Rows:
-    """The rows in `data` (gzip CSV). Raises LoadError 401 for a file that is no such thing, 402 for a row that cannot be."""
+    """The rows in `data` (gzip CSV). Raises LoadError 421 for a file that is no such thing, 422 for a row that cannot be."""
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
             unpacked = file.read(MAX_UNPACKED + 1)
         text = unpacked.decode("utf-8")
         lines = list(csv.reader(io.StringIO(text), strict=True))
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise LoadError(401, where=where, what="not a gzip CSV of rows", got=str(error), fix="keep the file that was published") from None
+        raise LoadError(421, where=where, what="not a gzip CSV of rows", got=str(error), fix="keep the file that was published") from None
     if len(unpacked) > MAX_UNPACKED or not lines or tuple(lines[0]) != HEADER:
         raise LoadError(
-            401,
+            421,
             where=where,
             what="not a gzip CSV of rows",
             got=lines[0] if lines else "nothing",
@@ -141,7 +141,7 @@ def read_rows(data: bytes, *, where: str) -> Rows:
     for number, line in enumerate(lines[1:], start=2):
         problem = _problem(line)
         if problem:
-            raise LoadError(402, where=f"{where} line {number}", what=problem, got=line, fix="keep the file that was published")
+            raise LoadError(422, where=f"{where} line {number}", what=problem, got=line, fix="keep the file that was published")
     columns = list(zip(*lines[1:], strict=True)) or [()] * len(HEADER)
     times = [np.array([float(v) if v else math.nan for v in column], dtype=np.float64) for column in columns[:3]]
     codes = np.array([int(v) for v in columns[3]], dtype=np.int64)

@@ -20,7 +20,7 @@ import httpx
 
 from perfproof.errors import ParameterError
 from perfproof.strict import read_json
-from perfproof_airflow.rest import AirflowApi
+from perfproof_demo.rest import AirflowApi
 
 DAG = "performance_optimization"
 APPROVALS = "performance_approvals"
@@ -102,7 +102,7 @@ def follow(api: AirflowApi, run_id: str) -> Ending:
                     sys.stdout.write(f"{datetime.now(UTC):%H:%M:%S} {word:<8} {_name(task)}\n")
                     sys.stdout.flush()
         if state in ("success", "failed"):
-            ending = ending_of(state, tasks, lambda task_id: api.xcom(DAG, run_id, task_id))
+            ending = ending_of(state, tasks, lambda task_id, key: api.xcom(DAG, run_id, task_id, key))
             sys.stdout.write(f"the run {ending.name.lower()}\n")
             return ending
         time.sleep(POLL_SECONDS)
@@ -116,11 +116,9 @@ def _name(task: Mapping[str, Any]) -> str:
 def ending_of(state: str, tasks: Sequence[Mapping[str, Any]], xcom: Any) -> Ending:
     """How a finished run ended: by its state, the guard's account of the gates, and what was decided at a gate."""
     if state == "success":
-        outcomes = (xcom("completion") or {}).get("outcomes", {})
+        outcomes = (xcom("completion", "return_value") or {}).get("outcomes", {})
         return Ending.WAIVED if "WAIVED" in outcomes.values() else Ending.PASSED
     failed = {task["task_id"] for task in tasks if task["state"] == "failed"}
-    for gate, group in GATES.items():
-        # The decision task fails only for a halt, or for something that keeps the decision from being carried out.
-        if f"{group}.gate_{gate}" in failed and f"{group}.gate_{gate}_decision" in failed:
-            return Ending.HALTED
-    return Ending.FAILED
+    decisions = [f"{group}.gate_{gate}_decision" for gate, group in GATES.items()]
+    halted = any(task_id in failed and xcom(task_id, "decided") == "halt" for task_id in decisions)
+    return Ending.HALTED if halted else Ending.FAILED

@@ -86,8 +86,10 @@ class ProfilerHook:
     def record(self, *, seconds: float, rate_hz: int, nonblocking: bool = False) -> Recording:
         """Samples the service for `seconds` at `rate_hz`; the call takes as long.
 
-        Sampling pauses the process for well under a millisecond each time; `nonblocking` avoids that at the price of
-        wrong stacks. Measured blocks must not run meanwhile. Raises ProfileError.
+        Only samples that hold the interpreter's lock count: without that, threads waiting for a lock, a socket or the
+        event loop pass for running ones. Native code that releases the lock is not seen. Sampling pauses the process
+        for well under a millisecond each time; `nonblocking` avoids that at the price of wrong stacks. Measured blocks
+        must not run meanwhile. Raises ProfileError.
         """
         if not 0 < seconds <= MAX_SECONDS or not 0 < rate_hz <= MAX_RATE:
             raise ProfileError(
@@ -100,7 +102,21 @@ class ProfilerHook:
             output = Path(directory) / "stacks.txt"
             # py-spy takes whole seconds.
             whole = max(1, round(seconds))
-            command = [str(program), "record", "-p", str(pid), "-d", str(whole), "-r", str(rate_hz), "-f", "raw", "--gil", "-o", str(output)]
+            command = [
+                str(program),
+                "record",
+                "-p",
+                str(pid),
+                "-d",
+                str(whole),
+                "-r",
+                str(rate_hz),
+                "-f",
+                "raw",
+                "--gil",
+                "-o",
+                str(output),
+            ]
             said = _run([*command, *(["--nonblocking"] if nonblocking else [])], timeout=whole + GRACE_SECONDS)
             if not output.exists() or output.stat().st_size > MAX_BYTES:
                 raise ProfileError(157, where=str(self.pid_file), what="py-spy wrote no usable profile", got=said, fix="see its message")
@@ -108,7 +124,7 @@ class ProfilerHook:
         if _started(pid) != started:
             raise ProfileError(158, where=str(self.pid_file), what="the process ended while it was profiled", got=pid, fix="profile again")
         errors = re.search(r"Errors: ([0-9]+)", said)
-        return Recording(text, pid, float(whole), rate_hz, _version(program), int(errors[1]) if errors else None)
+        return Recording(text, pid, float(whole), rate_hz, f"{_version(program)} --gil", int(errors[1]) if errors else None)
 
     def _program(self) -> Path:
         beside = Path(sys.executable).parent / "py-spy"

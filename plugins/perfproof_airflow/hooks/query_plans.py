@@ -25,6 +25,25 @@ CONNECTION_EXTRAS = ("sslmode", "sslcert", "sslkey", "sslrootcert", "options")
 _TYPE_NAME = re.compile(r'^[A-Za-z_"][A-Za-z0-9_ ".()\[\],]*$')
 
 
+# The comment marks this hook's own statements, which are not the service's.
+EXTENSION_SCHEMA = """
+SELECT /* perfproof */ n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+WHERE e.extname = 'pg_stat_statements'
+"""
+STATEMENTS = """
+SELECT /* perfproof */ s.queryid::text, s.query, sum(s.calls)::bigint, sum(s.total_exec_time), sum(s.rows)::bigint
+FROM {} s JOIN pg_database d ON d.oid = s.dbid
+WHERE d.datname = current_database() AND s.toplevel
+  AND coalesce(s.query, '') NOT LIKE '%/* perfproof */%' AND coalesce(s.query, '') NOT LIKE 'PREPARE perfproof_%'
+GROUP BY s.queryid, s.query ORDER BY 4 DESC, 1
+"""
+PARAMETER_TYPES = """
+SELECT /* perfproof */ format_type(t.oid, NULL)
+FROM pg_prepared_statements p, unnest(p.parameter_types) WITH ORDINALITY AS t (oid, place)
+WHERE p.name = %s ORDER BY t.place
+"""
+
+
 class QueryPlanHook:
     """Wraps one database. Every transaction is READ ONLY and rolled back, each statement has a timeout.
 
@@ -47,19 +66,13 @@ class QueryPlanHook:
         this user may not see the statements of others.
         """
         with self._session() as connection:
-            schema = connection.execute(
-                "SELECT n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pg_stat_statements'"
-            ).fetchone()
+            schema = connection.execute(EXTENSION_SCHEMA).fetchone()
             if schema is None:
                 raise ProfileError(
                     171, where=self._where, what="the extension pg_stat_statements is not installed",
                     fix="add it to shared_preload_libraries and CREATE EXTENSION pg_stat_statements",
                 )  # fmt: skip
-            query = sql.SQL(
-                "SELECT s.queryid::text, s.query, sum(s.calls)::bigint, sum(s.total_exec_time), sum(s.rows)::bigint FROM {} s"
-                " JOIN pg_database d ON d.oid = s.dbid WHERE d.datname = current_database() AND s.toplevel"
-                " GROUP BY s.queryid, s.query ORDER BY 4 DESC, 1"
-            ).format(sql.Identifier(schema[0], "pg_stat_statements"))
+            query = sql.SQL(STATEMENTS).format(sql.Identifier(schema[0], "pg_stat_statements"))
             rows = connection.execute(query).fetchall()
         if any(row[1] is None or row[1] == HIDDEN for row in rows):
             raise ProfileError(
@@ -102,7 +115,8 @@ class QueryPlanHook:
     def _may_not_run(self, connection: psycopg.Connection[Any], functions: tuple[str, ...]) -> str | None:
         """READ ONLY stops writes to tables, not functions with effects outside of them; PostgreSQL knows those as volatile."""
         found = connection.execute(
-            "SELECT DISTINCT proname FROM pg_proc WHERE proname = ANY(%s) AND provolatile = 'v' ORDER BY 1", [list(functions)]
+            "SELECT /* perfproof */ DISTINCT proname FROM pg_proc WHERE proname = ANY(%s) AND provolatile = 'v' ORDER BY 1",
+            [list(functions)],
         ).fetchall()
         return f"it calls a volatile function ({', '.join(row[0] for row in found)})" if found else None
 
@@ -111,11 +125,7 @@ class QueryPlanHook:
         with connection.transaction(force_rollback=True), connection.cursor(binary=True) as cursor:
             # A binary cursor speaks the extended protocol, in which a second statement in the text is an error.
             cursor.execute(f"PREPARE {name} AS ".encode() + statement.encode())
-            types = connection.execute(
-                "SELECT format_type(t.oid, NULL) FROM pg_prepared_statements p, unnest(p.parameter_types) WITH ORDINALITY AS t (oid, place)"
-                " WHERE p.name = %s ORDER BY t.place",
-                [name],
-            ).fetchall()
+            types = connection.execute(PARAMETER_TYPES, [name]).fetchall()
             parameters = tuple((kind, self._sample(kind, sample_parameters)) for (kind,) in types)
             values = [sql.SQL("CAST({} AS {})").format(sql.Literal(value), sql.SQL(kind)) for kind, value in parameters]
             call = sql.SQL("({})").format(sql.SQL(", ").join(values)) if values else sql.SQL("")

@@ -58,10 +58,10 @@ def capture_service(service: dict[str, str]) -> dict[str, str]:
 
 
 @task(retries=RETRIES, outlets=[BASELINE_CAPTURED])
-def record_baseline(parts: list[dict[str, str]], **context: Any) -> dict[str, Any]:
+def record_baseline(parts: Any, **context: Any) -> dict[str, Any]:
     """Joins the services to the interval's baseline, keeps the fuller of two captures, and says what regressed."""
     try:
-        recorded = _captures().record(list(parts))
+        recorded = _captures().record(parts[:])
     except PerfproofError as error:
         raise AirflowFailException(str(error)) from None
     log.info("%s: %s, completeness %s %%", recorded["name"], recorded["decision"], recorded["baseline_completeness"])

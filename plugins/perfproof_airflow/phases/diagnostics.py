@@ -10,6 +10,9 @@ from perfproof.announcements import Announcement
 from perfproof_airflow.gate import decision, judge
 from perfproof_airflow.step import step
 
+# What the specification asks for: expected peak, beyond it, and a failure (phase 2, step 2).
+SCENARIOS = ("peak", "stress", "failure")
+
 
 @step(map_index_template="{{ service }}")
 def profile_transactions(cycle: Any, service: str) -> dict[str, Any]:
@@ -24,9 +27,10 @@ def profile_transactions(cycle: Any, service: str) -> dict[str, Any]:
 def explain_queries(cycle: Any, profiles: list[dict[str, Any]], hypotheses: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
     """Explains the top statements of each service's database, read-only, and writes the profiling report."""
     from perfproof.diagnostics import diagnostic_coverage, profiling_report
+    from perfproof.gates.assembly import traffic_of
     from perfproof.hypotheses import hypothesis_log, update_status
     from perfproof_airflow.cycle import now
-    from perfproof_airflow.profile_steps import explain_services, require_conclusive, traffic_of
+    from perfproof_airflow.profile_steps import explain_services, require_conclusive
 
     profiles = list(profiles)
     documents = [cycle.document(reference) for reference in profiles]
@@ -40,7 +44,7 @@ def explain_queries(cycle: Any, profiles: list[dict[str, Any]], hypotheses: dict
         inputs=[hypotheses["json"], *profiles, plans],
     )
     cycle.publish("evidence/hypotheses-checked.md", lambda: hypothesis_log(cycle.document(checked)), inputs=[checked])
-    coverage = diagnostic_coverage(documents, services=services, traffic=traffic_of(cycle, cycle.document(baseline["json"])))
+    coverage = diagnostic_coverage(documents, services=services, traffic=traffic_of(cycle.document(baseline["json"]), cycle.parameters.services))
     report = cycle.publish(
         "profiling-report.md",
         lambda: profiling_report(profiles=documents, plans=plan_document, coverage=coverage, now=now()),
@@ -116,11 +120,10 @@ def gate_2(cycle: Any, profiles: list[dict[str, Any]], diagnosed: dict[str, Any]
 @task_group(group_id="diagnostics")
 def diagnostics(prerequisites: Any, first: Any) -> Any:
     """Phase 2 of the protocol, from profiling to gate 2."""
-    opened = prerequisites["opened"]
-    profiles = profile_transactions.expand(service=opened["services"])
+    profiles = profile_transactions.expand(service=prerequisites["services"])
     first["decided"] >> profiles
     diagnosed = explain_queries(profiles, first["hypotheses"], first["baseline"])
-    scenarios = run_load_tests.expand(scenario=opened["scenarios"])
+    scenarios = run_load_tests.expand(scenario=list(SCENARIOS))
     # Load after profiling: a profiler that runs during a measured test would be part of what is measured.
     diagnosed >> scenarios
     results = consolidate_load_tests(scenarios)

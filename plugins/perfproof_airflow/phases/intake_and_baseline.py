@@ -126,10 +126,9 @@ def gate_1(cycle: Any, intake: dict[str, Any], baseline: dict[str, Any], hypothe
 @task_group(group_id="intake_and_baseline")
 def intake_and_baseline(prerequisites: Any) -> Any:
     """Phase 1 of the protocol, from telemetry to gate 1."""
-    opened = prerequisites["opened"]
-    sources = collect_telemetry.expand(source=opened["sources"])
+    sources = collect_telemetry.expand(source=prerequisites["sources"])
     prerequisites["approved"] >> sources
-    captured = capture_baseline.expand(service=opened["services"])
+    captured = capture_baseline.expand(service=prerequisites["services"])
     sources >> captured
     baseline = establish_baseline(captured)
     intake = report_intake(sources, baseline)

@@ -12,7 +12,7 @@ from perfproof_airflow.sensors.questions import ImplementationApproval, Protocol
 from perfproof_airflow.step import step
 
 
-@step(multiple_outputs=True)
+@step
 def define_plan(cycle: Any, baseline: dict[str, Any], diagnosed: dict[str, Any]) -> dict[str, Any]:
     """Translates findings into prioritized tasks with owner, risk and expected gain; halts on unresolved dependencies."""
     from perfproof.findings import findings_of
@@ -39,9 +39,14 @@ def define_plan(cycle: Any, baseline: dict[str, Any], diagnosed: dict[str, Any])
         ),
         inputs=[*references.values(), diagnosed["hypotheses"], diagnosed["report"]],
     )
-    plan = cycle.document(reference)
-    require_resolved(plan)
-    return {"plan": reference, "optimizations": [item["id"] for item in plan["tasks"]]}
+    require_resolved(cycle.document(reference))
+    return reference
+
+
+@step
+def name_optimizations(cycle: Any, plan: dict[str, Any]) -> list[str]:
+    """Names the planned optimizations, each of which is waited for by a task of its own."""
+    return [item["id"] for item in cycle.document(plan)["tasks"]]
 
 
 @step
@@ -121,8 +126,9 @@ def gate_3(
 @task_group(group_id="optimization")
 def optimization(first: Any, second: Any) -> Any:
     """Phase 3 of the protocol, from the plan to gate 3."""
-    defined = define_plan(first["baseline"], second["diagnosed"])
-    second["decided"] >> defined
+    plan = define_plan(first["baseline"], second["diagnosed"])
+    second["decided"] >> plan
+    optimizations = name_optimizations(plan)
     plan_approval = ProtocolApproval(
         task_id="await_plan_approval",
         step="plan",
@@ -132,18 +138,18 @@ def optimization(first: Any, second: Any) -> Any:
         task_id="await_implementation",
         evidence=["optimization-plan.json"],
         map_index_template="{{ task.optimization }}",
-    ).expand(optimization=defined["optimizations"])
+    ).expand(optimization=optimizations)
     rerun = rerun_load_tests()
     measurement = measure_blocks(rerun)
-    validation = validate(measurement, defined["plan"], first["baseline"])
+    validation = validate(measurement, plan, first["baseline"])
     instrumentation = prepare_instrumentation(validation, measurement)
-    gate = gate_3(defined["plan"], validation, measurement, instrumentation)
+    gate = gate_3(plan, validation, measurement, instrumentation)
     decided = decision(3, retry_from="optimization.await_implementation")
     rolled_back = rollback(retry_from="optimization.await_implementation")
-    defined >> plan_approval >> implementation >> rerun
+    optimizations >> plan_approval >> implementation >> rerun
     gate >> decided >> rolled_back
     return {
-        "plan": defined["plan"],
+        "plan": plan,
         "validation": validation,
         "measurement": measurement,
         "decided": decided,

@@ -11,26 +11,28 @@ from perfproof_airflow.step import step
 
 
 
-@step(opens_cycle=True, multiple_outputs=True)
-def open_cycle(cycle: Any) -> dict[str, list[str]]:
-    """Checks parameters and protocol file, opens the evidence log, and names what later tasks are mapped over."""
-    return {
-        "services": list(cycle.parameters.services),
-        "sources": [source.name for source in cycle.protocol.sources],
-        "scenarios": ["peak", "stress", "failure"],
-    }
+@step(opens_cycle=True)
+def open_cycle(cycle: Any) -> list[str]:
+    """Checks parameters and protocol file, opens the evidence log, and names the services that later tasks are mapped over."""
+    return list(cycle.parameters.services)
+
+
+@step
+def name_sources(cycle: Any) -> list[str]:
+    """Names the telemetry sources that are read, each by a task of its own."""
+    return [source.name for source in cycle.protocol.sources]
 
 
 @step
 def verify_artifacts(cycle: Any) -> dict[str, Any]:
     """Checks each supplied artifact: there, current and valid; those marked "if available" may be absent."""
-    from perfproof.prerequisites import examine_artifacts, require_artifacts
+    from perfproof.prerequisites import check_required, examine_artifacts
     from perfproof_airflow.cycle import now
     from perfproof_airflow.hooks.workspace import found_artifacts
 
     files = found_artifacts(cycle.protocol)
     findings = examine_artifacts(cycle.protocol, files, now=now())
-    require_artifacts(findings)
+    check_required(findings)
     for finding in findings:
         data = files[finding["name"]].data
         if finding["status"] == "ok" and data is not None:
@@ -41,12 +43,12 @@ def verify_artifacts(cycle: Any) -> dict[str, Any]:
 @step
 def verify_system_state(cycle: Any, artifacts: dict[str, Any]) -> dict[str, Any]:
     """Checks telemetry access, write permissions, the approval key, and that the test environment mirrors production."""
-    from perfproof.prerequisites import prerequisites_document, require_system_state
+    from perfproof.prerequisites import check_system_state, prerequisites_document
     from perfproof_airflow.cycle import now
     from perfproof_airflow.hooks.system_state import examine_system_state
 
     state = examine_system_state(cycle.protocol, services=cycle.parameters.services, now=now())
-    require_system_state(state)
+    check_system_state(state)
     findings = cycle.document(artifacts)["artifacts"]
     return cycle.publish(
         "prerequisites.json",
@@ -58,7 +60,8 @@ def verify_system_state(cycle: Any, artifacts: dict[str, Any]) -> dict[str, Any]
 @task_group(group_id="prerequisites")
 def prerequisites() -> Any:
     """Verifies artifacts and system state, then waits for the three approvals of the specification."""
-    opened = open_cycle()
+    services = open_cycle()
+    sources = name_sources()
     artifacts = verify_artifacts()
     state = verify_system_state(artifacts)
     approvals = ProtocolApproval.partial(
@@ -66,6 +69,6 @@ def prerequisites() -> Any:
         evidence=["prerequisites.json"],
         map_index_template="{{ task.step }}",
     ).expand(step=list(PREREQUISITE_STEPS))
-    opened >> artifacts
+    services >> [sources, artifacts]
     state >> approvals
-    return {"opened": opened, "approved": approvals}
+    return {"services": services, "sources": sources, "approved": approvals}

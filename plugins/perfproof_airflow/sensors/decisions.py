@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # What each gate's failure demands (specification, Gate Failure Handling).
 UNMET_FIELDS = ("criterion", "actual", "threshold", "comparison", "reason", "waivable")
 REFUSED_BY = "connection refused"
+DECIDED = "decided"
 
 
 class GateDecision(ProtocolApproval):
@@ -94,6 +95,8 @@ class GateDecision(ProtocolApproval):
             EntryType.DECISION_RECORDED,
             {"gate": self.gate, "decision": decision.value, "result": cycle.source(reference), "round": cycle.round},
         )
+        # For whoever follows the run over REST: this task may fail below, and its result would be lost.
+        context["ti"].xcom_push(key=DECIDED, value=decision.value)
         if decision is Decision.WAIVER:
             return answer
         if decision is Decision.RETRY and self.gate != 3:
@@ -119,7 +122,7 @@ class GateDecision(ProtocolApproval):
                 requester=cycle.triggered_by,
                 now=now(),
             )
-            cycle.record(EntryType.WAIVER_GRANTED, waiver.document())
+            cycle.record(EntryType.WAIVER_GRANTED, {**waiver.document(), "person": record["person"]})
         if not gate_decision(cycle, self.gate).lets_through:
             open_ = [c["criterion"] for c in result["criteria"] if c["met"] is not True]
             raise GateError(

@@ -130,6 +130,7 @@ def plans(*findings: str, share: float = 60.0, analyzed: bool = True) -> dict[st
     statement = {
         "statement": "select $1",
         "share_percent": share,
+        "calls_share_percent": share,
         "analyzed": analyzed,
         "findings": [{"kind": f, "text": f"{f} found"} for f in findings],
     }

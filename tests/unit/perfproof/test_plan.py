@@ -46,7 +46,13 @@ def profile(share: float = 45.0) -> dict[str, Any]:
 
 def plans(*kinds: tuple[str, float], database: float | None = None) -> dict[str, Any]:
     statements = [
-        {"statement": f"select {kind}", "share_percent": share, "analyzed": True, "findings": [{"kind": kind, "text": f"{kind} seen"}]}
+        {
+            "statement": f"select {kind}",
+            "share_percent": share,
+            "calls_share_percent": share,
+            "analyzed": True,
+            "findings": [{"kind": kind, "text": f"{kind} seen"}],
+        }
         for kind, share in kinds
     ]
     own = [{"kind": "database_time", "text": "most", "share_percent": database}] if database else []
@@ -118,10 +124,19 @@ def test_the_gain_is_bounded_by_the_share_that_was_found() -> None:
     assert "18 percent of the CPU samples" in task["gain_basis"]
 
 
-def test_the_share_of_a_statement_is_scaled_by_the_share_of_the_database() -> None:
-    """60 percent of the database's time, which is 60 percent of the requests' time, is 36 percent."""
-    (task,) = planned(considered=("OPT-001",), found=plans(("sequential_scan", 60.0), database=60.0))["tasks"]
-    assert task["expected_gain_percent"] == 36.0
+def test_statements_that_one_optimization_serves_bound_it_together() -> None:
+    """An index that two statements lack can save what both take: 14 and 11 percent are 25."""
+    found = plans(("sequential_scan", 14.0), ("sequential_scan", 11.0))
+    found["services"][0]["statements"][1]["statement"] = "another"
+    (task,) = planned(considered=("OPT-001",), found=found)["tasks"]
+    assert task["expected_gain_percent"] == 25.0
+    assert "(and 1 more)" in task["finding"]
+
+
+def test_the_cache_is_supported_when_the_database_takes_most_of_the_time() -> None:
+    """Its description asks for the database's share of the requests' time."""
+    (task,) = planned(considered=("OPT-004",), found=plans(database=72.0))["tasks"]
+    assert (task["support"], task["expected_gain_percent"]) == ("described", 50.0)
 
 
 def test_a_repeated_statement_bounds_nothing() -> None:

@@ -290,6 +290,20 @@ def test_a_proved_worsening_counts_without_having_been_guarded() -> None:
     assert [g["label"] for g in report["guards"]][-1] == "regression"
 
 
+def test_an_undeclared_worsening_needs_more_than_the_proof_of_a_guard() -> None:
+    """Four blocks a side never blame a metric that nobody guards, even if all of them are worse."""
+    document = measurement(around(450, blocks=4), around(250, blocks=4, seed=2), by_transaction={})
+    for part in document["blocks"]:
+        slow = part["side"] == "candidate"
+        part["by_transaction"] = {
+            "api": {"requests": 1400, "p50": 100.0, "p95": 250.0 if slow else 450.0, "p99": 900.0},
+            "quote": {"requests": 600, "p95": (45.0 if slow else 30.0) + part["order"] / 10},
+        }
+    report = validated(document)
+    assert report["status"] == "pass"
+    assert "50.8 % worse" in report["unguarded"][-1]["reason"]
+
+
 def test_errors_are_guarded_even_if_nobody_asked() -> None:
     """A build that fails fast has a fine latency: 5 % errors fail it."""
     document = measurement(around(450), around(50, seed=2), errors=100)
@@ -317,6 +331,12 @@ def test_each_kind_of_target_is_found_in_the_blocks(target: str, status: str) ->
     assert (report["status"], report["target_metric"]) == (status, target)
     if target == "throughput":
         assert report["baseline"]["value"] == 100
+
+
+def test_failed_requests_are_no_throughput() -> None:
+    """2,000 requests in 20 s of which 500 fail are 75 good ones a second."""
+    report = validated(measurement([450] * 4, [450] * 4, errors=500), target="throughput")
+    assert (report["baseline"]["value"], report["optimized"]["value"]) == (100, 75)
 
 
 def test_p99_of_few_requests_is_their_maximum_and_proves_nothing() -> None:

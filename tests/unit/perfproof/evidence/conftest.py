@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -129,8 +128,3 @@ def _write_finished_run(store: EvidenceStore) -> None:
     judge(4, slo, report, notes)
     put(Artifact.MANIFEST, build_manifest(store, time=NOW))
     close_run(store, body={"outcome": "success"}, idem=idempotency("run.closed", "close", 0, []), time=NOW, actor=ACTOR)
-
-
-def document_in(directory: Path, name: str) -> Any:
-    """The JSON document in a run's directory."""
-    return json.loads((directory / name).read_bytes())

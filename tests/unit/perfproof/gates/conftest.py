@@ -51,7 +51,9 @@ def metric(name: str, *, critical: bool = True) -> MetricSpec:
     return MetricSpec(name, kind, unit, direction, "APM", f"query({name})", critical)
 
 
-def service(name: str, *, metrics: Sequence[str] = METRICS, transactions: Mapping[str, float] | None = None, critical: bool = True) -> Service:
+def service(
+    name: str, *, metrics: Sequence[str] = METRICS, transactions: Mapping[str, float] | None = None, critical: bool = True
+) -> Service:
     """A service of that name, with everything else as in the demo protocol."""
     shop = demo_protocol().services[0]
     weights = transactions or {"read": 0.7, "write": 0.3}
@@ -129,6 +131,7 @@ class Cycle:
             ]
         }
         self.load_results = self._load_results()
+        self.profiling_md = sections("# Profiling report", "## Flame graphs", "## Query plans")
         self.capacity_md = sections("# Capacity analysis", "## Utilization", "## Scaling policies", "## Cost impact")
         self.plan = self._plan()
         self.plan_approved: Any = True
@@ -333,7 +336,7 @@ class Cycle:
             Artifact.INTAKE_REPORT.value: document_bytes(self.intake),
             Artifact.BASELINE_CSV.value: self.baseline_csv(),
             Artifact.HYPOTHESIS_LOG.value: self.hypothesis_log.encode(),
-            Artifact.PROFILING_REPORT.value: sections("# Profiling report", "## Flame graphs", "## Query plans").encode(),
+            Artifact.PROFILING_REPORT.value: self.profiling_md.encode(),
             Artifact.LOAD_TEST_RESULTS.value: document_bytes(self.load_results),
             Artifact.CAPACITY_ANALYSIS.value: self.capacity_md.encode(),
             Artifact.OPTIMIZATION_PLAN.value: document_bytes(self.plan),
@@ -395,6 +398,7 @@ class Cycle:
             "profiles": self.profiles,
             "query_plans": self.query_plans,
             "load_results": self.load_results,
+            "profiling_md": self.profiling_md,
             "capacity_md": self.capacity_md,
             "services": self.services,
             "prioritized": tuple(s.name for s in self.services),

@@ -31,7 +31,9 @@ def judged(cycle: Any, *, label: str, low: float | None, high: float | None = No
     """Gives the cycle four valid blocks a side and a judge who says `label`."""
     cycle.mode = Mode.PROVED
     cycle.measurement = {"blocks": [{"side": side, "valid": True} for side in ("baseline", "candidate") for _ in range(4)]}
-    cycle.validation.update(mode="proved", status=status, verdict={"label": label, "reason": "words", "ci_low": low, "ci_high": high}, **changes)
+    cycle.validation.update(
+        mode="proved", status=status, verdict={"label": label, "reason": "words", "ci_low": low, "ci_high": high}, **changes
+    )
     measured = next(e for e in cycle.evidence() if e["name"] == "evidence/measurement.json")
     cycle.validation["traces_to"]["measurement"] = measured
     cycle.rejudged = cycle.validation

@@ -44,20 +44,20 @@ def test_no_rows_are_rows() -> None:
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("", "LOD-401"),
-        ("start,end\n", "LOD-401"),
-        (HEADER + "0,0,1,200,a\n", "LOD-402"),
-        (HEADER + "0,0,1,200,a,0\n", "LOD-402"),
-        (HEADER + "0,0,1,500,a,1\n", "LOD-402"),
-        (HEADER + "0,1,0.5,200,a,1\n", "LOD-402"),
-        (HEADER + "1,0,2,200,a,1\n", "LOD-402"),
-        (HEADER + "0,,1,200,a,1\n", "LOD-402"),
-        (HEADER + "0,nan,1,200,a,1\n", "LOD-402"),
-        (HEADER + "0,0,inf,200,a,1\n", "LOD-402"),
-        (HEADER + "0,0,1,-1,a,0\n", "LOD-402"),
-        (HEADER + "0,0,1,-9,a,0\n", "LOD-402"),
-        (HEADER + "x,0,1,200,a,1\n", "LOD-402"),
-        (HEADER + '0,0,1,200,"a,1\n', "LOD-401"),
+        ("", "LOD-421"),
+        ("start,end\n", "LOD-421"),
+        (HEADER + "0,0,1,200,a\n", "LOD-422"),
+        (HEADER + "0,0,1,200,a,0\n", "LOD-422"),
+        (HEADER + "0,0,1,500,a,1\n", "LOD-422"),
+        (HEADER + "0,1,0.5,200,a,1\n", "LOD-422"),
+        (HEADER + "1,0,2,200,a,1\n", "LOD-422"),
+        (HEADER + "0,,1,200,a,1\n", "LOD-422"),
+        (HEADER + "0,nan,1,200,a,1\n", "LOD-422"),
+        (HEADER + "0,0,inf,200,a,1\n", "LOD-422"),
+        (HEADER + "0,0,1,-1,a,0\n", "LOD-422"),
+        (HEADER + "0,0,1,-9,a,0\n", "LOD-422"),
+        (HEADER + "x,0,1,200,a,1\n", "LOD-422"),
+        (HEADER + '0,0,1,200,"a,1\n', "LOD-421"),
     ],
 )
 def test_a_row_that_cannot_be_is_an_error(text: str, code: str) -> None:
@@ -72,7 +72,7 @@ def test_what_is_no_gzip_is_an_error(data: bytes) -> None:
     """Empty, plain or cut off."""
     with pytest.raises(LoadError) as caught:
         read_rows(data, where="rows")
-    assert caught.value.code == "LOD-401"
+    assert caught.value.code == "LOD-421"
 
 
 def slow_percentile(values: list[float], percent: float) -> float:
