@@ -11,15 +11,16 @@ from typing import Any
 from perfproof import markdown
 from perfproof.config import Service
 from perfproof.errors import ProfileError
-from perfproof.findings import SHARED
+from perfproof.findings import HOT_PATH, HOT_SHARE, findings_of
 from perfproof.moments import stamp
 from perfproof.profiles import Profile, hot_functions, hot_paths, normalise, parse_collapsed
 from perfproof.query_plans import plan_lines
 
-# A share of 20 percent is known to +-8 points (95 percent confidence) from 100 samples; from fewer nothing is said.
-MIN_SAMPLES = 100
+# A share of 25 percent is known to +-11 points (95 percent confidence) from 60 samples; from fewer nothing is said.
+MIN_SAMPLES = 60
+# What the profiler could not read may be anything; beyond this share of all samples the rest is no picture of the whole.
+MAX_UNREAD = 0.1
 MIN_REQUESTS = 10
-HOT_SHARE = 0.2
 SHOWN_FUNCTIONS = 25
 SHOWN_PLAN_LINES = 60
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")
@@ -64,6 +65,7 @@ def profile_document(
         "rate_hz": rate_hz,
         "samples": profile.samples,
         "waiting_samples": profile.waiting,
+        "unread_samples": profile.unread,
         "transactions": transactions,
         "hot_functions": [
             {"function": f.function, "self_percent": _percent(f.own), "total_percent": _percent(f.total)} for f in hot_functions(profile)
@@ -88,6 +90,8 @@ def _inconclusive(service: Service, profile: Profile, requests: Mapping[str, int
     if profile.samples < min_samples:
         text = f"{profile.samples} samples of running code, at least {min_samples} are needed"
         reasons.append(f"{text} ({profile.waiting} more were of waiting threads)" if profile.waiting else text)
+    if profile.unread > MAX_UNREAD * (profile.samples + profile.unread):
+        reasons.append(f"{profile.unread} samples could not be read by the profiler")
     for transaction in service.transactions:
         count = requests.get(transaction.name, 0)
         if transaction.profiled and count < MIN_REQUESTS:
@@ -183,11 +187,7 @@ def _profile(document: Mapping[str, Any]) -> str:
             [[t["name"], f"{t['weight']:g}", t["requests"], "yes" if t["profiled"] else "no"] for t in document["transactions"]],
         ),
     ]
-    for path in document["hot_paths"]:
-        # The outer frames are the server's own; the last six show where the work is.
-        own = [f for f in path["frames"] if f["total_percent"] < 100 * SHARED][-6:]
-        if own:
-            lines.append("Hot path: " + " → ".join(f"{markdown.code(f['function'])} {f['total_percent']:g} %" for f in own))
+    lines += [f"- **hot path**: {markdown.text(f.text)}" for f in findings_of([document], None) if f.kind == HOT_PATH]
     rows = [
         [markdown.Cell(markdown.code(f["function"])), f"{f['self_percent']:.1f}", f"{f['total_percent']:.1f}"]
         for f in document["hot_functions"][:SHOWN_FUNCTIONS]

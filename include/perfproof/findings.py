@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,14 +12,23 @@ from perfproof.config import Cause
 from perfproof.query_plans import FindingKind
 
 HOT_PATH = "hot_path"
+HOT_FUNCTION = "hot_function"
 EXCERPT = 120
 # What takes less of the time than this confirms nothing and carries no optimization.
 MINOR = 0.05
 # Frames that nearly every sample shares are the server's own and say nothing about the work.
 SHARED = 0.95
-# A frame with less than this part of its caller's samples begins a branch of its own.
-BRANCHES = 0.8
-# A wrong estimate is a lead, not yet a cause.
+# A path that holds less of the samples confirms no hot path: with 100 samples it is known to +-7 points.
+LARGE = 0.15
+# A frame with less than this part of its caller's samples begins a branch of its own,
+LEAVES = 0.7
+# whose time is still together in a frame that holds this much of it.
+TOGETHER = 0.75
+# Parts below this much of a frame are small.
+SMALL_PARTS = 0.4
+# Paths are recorded as long as a frame holds this much of all samples.
+HOT_SHARE = 0.1
+# A wrong estimate or a function that is seen often is a lead, not yet a cause.
 CONFIRMING = frozenset({HOT_PATH, *(k.value for k in FindingKind if k is not FindingKind.BAD_ESTIMATE)})
 
 # How people describe what would confirm an optimization, by kind of finding.
@@ -60,7 +70,7 @@ class DiagnosticFinding:
     @property
     def confirming(self) -> bool:
         """Whether the finding is large enough, and of a kind, to confirm a hypothesis of its cause."""
-        return self.kind in CONFIRMING and self.weight >= MINOR
+        return self.kind in CONFIRMING and self.weight >= (LARGE if self.kind == HOT_PATH else MINOR)
 
 
 def findings_of(profiles: Iterable[Mapping[str, Any]], plans: Mapping[str, Any] | None) -> tuple[DiagnosticFinding, ...]:
@@ -75,12 +85,18 @@ def findings_of(profiles: Iterable[Mapping[str, Any]], plans: Mapping[str, Any] 
 
 
 def _of_profile(document: Mapping[str, Any]) -> Iterable[DiagnosticFinding]:
+    told: set[tuple[str, str]] = set()
     for path in document["hot_paths"]:
         frames = tuple((f["function"], f["total_percent"] / 100) for f in path["frames"] if f["total_percent"] < 100 * SHARED)
         if not frames:
             continue
-        function, weight = frames[-1]
-        branch, share = frames[_branch(frames)]
+        at, focus = _branch_and_focus(frames)
+        (branch, share), (function, weight) = frames[at], frames[focus]
+        part = frames[focus + 1][1] if focus + 1 < len(frames) else max(path["self_percent"] / 100, HOT_SHARE)
+        # A frame whose time divides into small parts is a dispatcher, such as an event loop, not a hot path.
+        if (branch, function) in told or part < SMALL_PARTS * weight:
+            continue
+        told.add((branch, function))
         below = f", below {branch} with {100 * share:.0f} percent" if branch != function else ""
         yield DiagnosticFinding(
             service=document["service"],
@@ -90,16 +106,36 @@ def _of_profile(document: Mapping[str, Any]) -> Iterable[DiagnosticFinding]:
             weight=weight,
             share=share,
             share_of="the CPU samples of all requests",
-            subject=" ".join(name for name, _ in frames),
+            subject=f"{branch} {function}",
             source="profile",
             frames=frames,
         )
+    for hot in document["hot_functions"]:
+        name, total = hot["function"], hot["total_percent"] / 100
+        if MINOR <= total < SHARED:
+            yield DiagnosticFinding(
+                service=document["service"],
+                cause=Cause.CODE_HOT_PATH,
+                kind=HOT_FUNCTION,
+                text=f"{name} is in {100 * total:.0f} percent of the CPU samples, in {hot['self_percent']:.0f} percent by itself",
+                weight=total,
+                share=total,
+                share_of="the CPU samples of all requests",
+                subject=name,
+                source="profile",
+                frames=((name, total),),
+            )
 
 
-def _branch(frames: tuple[tuple[str, float], ...]) -> int:
-    """Where the path last leaves a much heavier one: from there on, its samples are its own."""
+def _branch_and_focus(frames: tuple[tuple[str, float], ...]) -> tuple[int, int]:
+    """Where a path last leaves the others, and how deep its time then stays together; places in `frames`."""
     shares = [1.0, *(share for _, share in frames)]
-    return max((i for i in range(len(frames)) if shares[i + 1] < BRANCHES * shares[i]), default=0)
+    kept = [after / before for before, after in itertools.pairwise(shares)]
+    leaving = [i for i, part in enumerate(kept) if part < LEAVES]
+    # The small ends of a large path are not what it is about, unless nothing large leaves the others.
+    large = [i for i in leaving if frames[i][1] >= LARGE]
+    branch = max(large or leaving, default=0)
+    return branch, max(i for i in range(branch, len(frames)) if frames[i][1] >= TOGETHER * frames[branch][1])
 
 
 def _of_service(service: Mapping[str, Any]) -> Iterable[DiagnosticFinding]:

@@ -22,7 +22,7 @@ HIGH = 70.0
 NEAR = 85.0
 
 CONFIRMED_BY = {
-    Cause.CODE_HOT_PATH: "A profile under load in which one path of the code carries at least 20 percent of the CPU samples.",
+    Cause.CODE_HOT_PATH: "A profile under load in which one path of the code carries at least 15 percent of the CPU samples.",
     Cause.DATABASE_CONTENTION: "Query plans that show rows read in vain or a spill to disk in statements with at least 5 percent of the "
     "database's time, or a statement that is repeated many times per request.",
     Cause.INFRASTRUCTURE_LIMIT: "A stress test in which throughput stops to rise while the resource stays at its limit.",
@@ -149,7 +149,7 @@ def _decide(
         if profile is None or profile["status"] != "ok":
             why = "was not profiled" if profile is None else f"has an inconclusive profile: {profile['reason']}"
             return "open", f"The service {why}."
-        return "refuted", "No path of the code carries 20 percent of the CPU samples: the time divides into small parts."
+        return "refuted", "No path of the code carries 15 percent of the CPU samples: the time divides into small parts."
     if cause is Cause.DATABASE_CONTENTION:
         read = next((s for s in plans["services"] if s["service"] == service), None) if plans else None
         if read is None or not read["statements"]:

@@ -91,9 +91,11 @@ def _judge(optimization: Optimization, findings: Sequence[DiagnosticFinding]) ->
     kinds = described_kinds(optimization.confirms) if optimization.cause is Cause.DATABASE_CONTENTION else frozenset()
     described = [f for f in own if f.kind in kinds or _named(optimization, f)]
     if described:
-        return _Judged(optimization, Support.DESCRIBED, tuple(described), *_gain(optimization, described))
+        alike = [f for f in described if f.kind == described[0].kind]
+        return _Judged(optimization, Support.DESCRIBED, tuple(alike), *_gain(optimization, alike))
     if own and not kinds and own[0].confirming:
-        return _Judged(optimization, Support.SAME_CAUSE, (own[0],), *_gain(optimization, own[:1]))
+        # Whether the optimization is about this finding is not known, so its share bounds nothing.
+        return _Judged(optimization, Support.SAME_CAUSE, (own[0],), *_gain(optimization, []))
     return _Judged(optimization, Support.NONE, (), *_gain(optimization, []))
 
 

@@ -205,9 +205,7 @@ def repetition(row: StatementRow, rows: Sequence[StatementRow], *, requests: int
         )
     if ratio < REPEATS:
         return None
-    return Finding(
-        FindingKind.REPEATED_STATEMENT, f"runs {ratio:,.1f} times per {basis}, {row.rows / row.calls:,.1f} rows each: one query per row"
-    )
+    return Finding(FindingKind.REPEATED_STATEMENT, f"runs {ratio:,.1f} times per {basis}, {row.rows / row.calls:,.1f} rows each")
 
 
 def service_statements(

@@ -73,7 +73,7 @@ def validate_change(
     in_turn = bool(part(measurement, "interleaved", bool, where=where)) and interleaved(blocks)
     verdict = _judge_target(blocks, target, thresholds=thresholds, judge=judge, block_seconds=seconds)
     unguarded = judge_unguarded(blocks, service, target, judge=judge, block_seconds=seconds)
-    guards = (*judge_guards(blocks, service, judge=judge, block_seconds=seconds), *unguarded.regressions)
+    guards = (*judge_guards(blocks, service, judge=judge, block_seconds=seconds), *unguarded.suspects)
     reported = list(unguarded.reported)
     if not in_turn:
         verdict = replace(verdict, reason=verdict.reason + SEQUENTIAL)

@@ -131,10 +131,14 @@ def _alive(settings: DemoSettings, home: AirflowHome, name: str) -> bool:
 
 
 def _belongs(pid: int, root: Path) -> bool:
-    """Whether `pid` runs with this home in its environment: a pid may belong to a stranger by now."""
+    """Whether `pid` works in this home: a pid may belong to a stranger by now.
+
+    By its working directory, which children inherit. Command line and environment are no marks: Airflow overwrites both in
+    memory when it gives its processes titles.
+    """
     try:
         process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get("AIRFLOW_HOME") == str(root)
+        return process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()) == root
     except (psutil.Error, OSError):
         return False
 

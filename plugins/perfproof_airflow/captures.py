@@ -21,6 +21,8 @@ from perfproof_airflow.hooks.workspace import MAX_FILE_BYTES, Workspace
 
 HISTORY_DIRECTORY = ".artifacts/performance/history"
 COMPARED = 30
+# An interval is asked at the protocol file's step, or at a coarser one that gives this many samples.
+MAX_SAMPLES = 360
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,12 @@ class Captures:
         """File name of the interval in the history."""
         return entry_name(self.start, self.end)
 
+    @property
+    def window(self) -> Window:
+        """The interval with the step that it is asked at."""
+        start, end = self.start.timestamp(), self.end.timestamp()
+        return Window(start, end, max(self.protocol.baseline.step_seconds, (end - start) / MAX_SAMPLES))
+
     def capture(self, service: str, *, protocol_sha256: str) -> dict[str, str]:
         """Measures one service, writes its part, and answers the reference to it."""
         if protocol_sha256 != self.protocol.digest:
@@ -66,7 +74,7 @@ class Captures:
         document = measure_service(
             self.protocol,
             self.protocol.service(service),
-            window=Window(self.start.timestamp(), self.end.timestamp(), self.protocol.baseline.step_seconds),
+            window=self.window,
             hooks=metric_hooks(self.protocol),
             # Which build answered in the past cannot be asked now.
             build=None,

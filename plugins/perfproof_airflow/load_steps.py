@@ -69,9 +69,9 @@ def target_lock(endpoint: Endpoint) -> Iterator[None]:
 
 
 def seed_of(cycle: Cycle, *parts: object) -> int:
-    """A seed that is the same for every try of the same work, and written into the plan."""
+    """A seed that is the same for every try of the same work, and written into the plan; small enough for any JSON reader."""
     text = "/".join(map(str, (cycle.run, cycle.round, *parts)))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
 
 
 def send(cycle: Cycle, plan: LoadPlan, *, allowed: Authorization, endpoint: Endpoint, injections: Sequence[Injection] = ()) -> LoadRun:
@@ -90,8 +90,8 @@ def send(cycle: Cycle, plan: LoadPlan, *, allowed: Authorization, endpoint: Endp
 
 def run_scenario(cycle: Cycle, scenario: str, *, side: str, name: str) -> dict[str, Any]:
     """Publishes the document of one scenario on one side, with its rows."""
-    from perfproof.load.rows import read_rows
     from perfproof.load.recovery import failure_outcome
+    from perfproof.load.rows import read_rows
     from perfproof.load.verdict import summarise
     from perfproof_airflow.hooks.fault import DatabaseFaultHook
 

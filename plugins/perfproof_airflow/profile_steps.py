@@ -22,7 +22,7 @@ from perfproof_airflow.load_steps import authorization, seed_of, send, target_lo
 from perfproof_airflow.protected import verified_approvals
 from perfproof_airflow.sensors.questions import PREREQUISITE_INDEX
 
-PROFILE_SECONDS = 8.0
+PROFILE_SECONDS = 12.0
 PROFILE_HZ = 100
 
 

@@ -122,6 +122,15 @@ def test_an_interval_becomes_one_file_named_by_it(workspace: Path, recorded: Rec
     assert {(float(a["start"]), float(a["end"])) for a in recorded.asked} == {(START.timestamp() + 60, END.timestamp())}
 
 
+def test_a_long_interval_is_asked_in_a_bounded_number_of_samples(workspace: Path) -> None:
+    """A day at a step of 60 s would be 1,440 samples a metric; it is asked at 240 s instead, and says so."""
+    captures = Captures.of("demo", start=START, end=START + timedelta(days=1), now=LATER)
+    document = kept(workspace, captures.record([captures.capture("shop", protocol_sha256=captures.protocol.digest)]))
+    assert {cell["samples_expected"] for cell in document["cells"]} == {360}
+    assert document["window"]["step_seconds"] == 240
+    assert document["baseline_completeness"] == 100
+
+
 def test_the_build_of_a_past_interval_stays_unknown(workspace: Path) -> None:
     """What answers now says nothing about what answered then."""
     assert kept(workspace, captured())["builds"] == {"shop": None}

@@ -115,11 +115,11 @@ def _gate_1(reading: Reading, facts: Facts) -> GateResult:
 def _gate_2(reading: Reading, facts: Facts) -> GateResult:
     names = facts.parameters.services
     profiles = [reading.document(f"evidence/profile-{name}.json") for name in names]
-    reading.text(Artifact.PROFILING_REPORT)
     return gate_2(
         profiles=[profile for profile in profiles if profile],
         query_plans=reading.document(QUERY_PLANS),
         load_results=reading.document(Artifact.LOAD_TEST_RESULTS),
+        profiling_md=reading.text(Artifact.PROFILING_REPORT),
         capacity_md=reading.text(Artifact.CAPACITY_ANALYSIS),
         services=[facts.protocol.service(name) for name in names],
         prioritized=names,

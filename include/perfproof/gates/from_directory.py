@@ -26,12 +26,11 @@ from perfproof.evidence.names import is_name
 from perfproof.evidence.records import Entry, EntryType
 from perfproof.evidence.store import EvidenceStore, live_entries
 from perfproof.expectations.frame_check import Check, check_frame
+from perfproof.gates.assembly import Facts, Read, evaluate_gate
 from perfproof.gates.figures import mappings, text_at
-from perfproof.gates.from_evidence import RunEvidence, judge_evidence
 from perfproof.gates.result import GateResult, Outcome
 from perfproof.parameters import Parameters, read_parameters
 from perfproof.strict import read_json
-from perfproof.telemetry import sha256_hex
 
 NAMES = {"baseline": 1, "diagnostics": 2, "optimization": 3, "governance": 4}
 EXITS = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.INDETERMINATE: 2}
@@ -59,9 +58,9 @@ def recompute(gate: int, *, directory: Path, protocol_file: Path | None = None, 
     if protocol_file is None:
         raise GateError(122, where=str(directory), what="no log, so no protocol file is known", fix="give it with --protocol")
     protocol = load_protocol(protocol_file.read_bytes(), where=protocol_file.name)
-    run, moment = _from_files(directory)
-    result = judge_evidence(gate, run=run, protocol=protocol, parameters=read_parameters({}, protocol), now=moment, check=check)
-    return Recomputed(result, ())
+    read, moment = _from_files(directory)
+    facts = Facts(protocol, read_parameters({}, protocol), approvals=(), deliveries=(), now=moment, check=check)
+    return Recomputed(_judged(gate, read, facts), ())
 
 
 def _from_log(gate: int, directory: Path, check: Check) -> Recomputed:
@@ -75,14 +74,23 @@ def _from_log(gate: int, directory: Path, check: Check) -> Recomputed:
         document, until = stored
         digests = {text_at(e, "name"): text_at(e, "sha256") for e in mappings(document, "evidence")}
         moment = datetime.fromisoformat(text_at(document, "evaluated_at"))
-    run = RunEvidence(
-        digests=digests,
-        read=lambda name: store.get_object(digests[name]),
-        records=[entry.body for entry in standing_approvals(until)],
+    facts = Facts(
+        protocol,
+        parameters,
+        approvals=[entry.body for entry in standing_approvals(until)],
         deliveries=[entry.body for entry in until if entry.type is EntryType.NOTIFY_DELIVERED],
+        now=moment,
+        check=check,
     )
-    result = judge_evidence(gate, run=run, protocol=protocol, parameters=parameters, now=moment, check=check)
+    result = _judged(gate, lambda name: store.get_object(digests[name]) if name in digests else None, facts)
     return Recomputed(result, () if stored is None else _differences(stored[0], result))
+
+
+def _judged(gate: int, read: Read, facts: Facts) -> GateResult:
+    result = evaluate_gate(gate, read=read, facts=facts)
+    if not result.evidence:
+        raise GateError(120, where=f"gate {gate}", what="nothing that this gate judges is there", fix="give the directory of a run")
+    return result
 
 
 def _store(directory: Path) -> EvidenceStore:
@@ -133,7 +141,7 @@ def _differences(stored: dict[str, Any], result: GateResult) -> tuple[str, ...]:
     return (*found, *(f"the stored result has a criterion {name} that the gate does not have" for name in before))
 
 
-def _from_files(directory: Path) -> tuple[RunEvidence, datetime]:
+def _from_files(directory: Path) -> tuple[Read, datetime]:
     """The files that lie in `directory` under names of evidence, and the time of the newest."""
     if not directory.is_dir():
         raise ArtifactError(211, where=str(directory), what="not a directory", fix="give the directory of a run")
@@ -147,8 +155,7 @@ def _from_files(directory: Path) -> tuple[RunEvidence, datetime]:
             raise ArtifactError(212, where=name, what="not a regular file, or larger than 64 MiB", fix="put the artifact itself there")
         contents[name] = path.read_bytes()
         newest = max(newest, path.stat().st_mtime)
-    digests = {name: sha256_hex(data) for name, data in contents.items()}
-    return RunEvidence(digests, contents.__getitem__, (), ()), datetime.fromtimestamp(newest, UTC)
+    return contents.get, datetime.fromtimestamp(newest, UTC)
 
 
 def table(result: GateResult) -> str:

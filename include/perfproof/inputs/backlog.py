@@ -1,88 +1,45 @@
-"""`performance-intake-backlog.json`: what one cycle leaves for the next, written and read here so that both agree."""
+"""Reads `performance-intake-backlog.json`, what an earlier cycle left (`perfproof.improvement.backlog` writes it)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from perfproof.inputs.shapes import Supplied, refusal, require
-from perfproof.moments import parse_stamp, stamp
+from perfproof.moments import parse_stamp
 from perfproof.strict import read_json
 
 SCHEMA_VERSION = 1
 MAX_ITEMS = 1000
-
-
-class ItemKind(StrEnum):
-    """Why something is left for the next cycle."""
-
-    SLO_MISSED = "slo_missed"
-    OPTIMIZATION_LEFT = "optimization_left"
-    REGRESSION = "regression"
-    TELEMETRY_GAP = "telemetry_gap"
-    OTHER = "other"
-
-
-ITEM_KEYS: dict[str, type | tuple[type, ...]] = {
-    "id": str,
-    "kind": str,
-    "service": str,
-    "title": str,
-    "metric": (str, type(None)),
-    "reason": str,
-}
-
-
-def backlog_item(*, number: int, kind: ItemKind, service: str, title: str, metric: str | None, reason: str) -> dict[str, Any]:
-    """One item, with the id `BKL-001` for number 1."""
-    return {
-        "id": f"BKL-{number:03d}",
-        "kind": kind.value,
-        "service": service,
-        "title": title,
-        "metric": metric,
-        "reason": reason,
-    }
-
-
-def backlog_document(*, run: str, protocol: str, items: Sequence[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
-    """`performance-intake-backlog.json`. Nothing left over is an empty list, which the next cycle reads as just that."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "created_at": stamp(now),
-        "run": run,
-        "protocol": protocol,
-        "items": [dict(item) for item in items],
-    }
+DOCUMENT_KEYS: dict[str, type | tuple[type, ...]] = {"created_at": str, "run": str, "items": list}
+ITEM_KEYS: dict[str, type | tuple[type, ...]] = {"id": str, "kind": str, "service": str, "title": str, "reason": str}
 
 
 def validate_backlog(data: bytes, *, where: str) -> Supplied:
-    """The `backlog` items, dated by `created_at`. Raises ArtifactError for another version, a wrong item or an id twice."""
-    keys: dict[str, type | tuple[type, ...]] = {
-        "schema_version": int,
-        "created_at": str,
-        "run": str,
-        "protocol": str,
-        "items": list,
-    }
-    document = require(read_json(data, where=where), keys, where=where, number=380)
-    if document["schema_version"] != SCHEMA_VERSION:
+    """The `backlog` items, dated by `created_at`; `metric` is None where an item names none.
+
+    Nothing left over is an empty list. Raises ArtifactError for another version, an item that is not whole, or an id twice.
+    """
+    document = require(read_json(data, where=where), DOCUMENT_KEYS, where=where, number=380)
+    if document.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
         raise refusal(
             381, f"{where}.schema_version", "another version of the format", "take the file of a cycle of this version",
             got=document["schema_version"], expected=SCHEMA_VERSION,
         )  # fmt: skip
     if len(document["items"]) > MAX_ITEMS:
         raise refusal(382, f"{where}.items", "too many", "close what is done", got=len(document["items"]), expected=MAX_ITEMS)
-    kinds = [kind.value for kind in ItemKind]
-    ids: set[str] = set()
-    for index, item in enumerate(document["items"]):
-        place = f"{where}.items[{index}]"
-        require(item, ITEM_KEYS, where=place, number=380)
-        if item["kind"] not in kinds:
-            raise refusal(383, f"{place}.kind", "unknown kind", "use one of these", got=item["kind"], expected=" | ".join(kinds))
-        if item["id"] in ids or not item["id"]:
-            raise refusal(384, f"{place}.id", "an id that is empty or comes twice", "give each its own", got=item["id"])
-        ids.add(item["id"])
-    return Supplied({"backlog": tuple(document["items"])}, parse_stamp(document["created_at"], where=f"{where}.created_at"))
+    items = [_item(record, f"{where}.items[{index}]") for index, record in enumerate(document["items"])]
+    ids = [item["id"] for item in items]
+    twice = next((name for index, name in enumerate(ids) if name in ids[:index]), None)
+    if twice is not None:
+        raise refusal(384, f"{where}.items", "an id that comes twice", "give each its own", got=twice)
+    return Supplied({"backlog": tuple(items)}, parse_stamp(document["created_at"], where=f"{where}.created_at"))
+
+
+def _item(record: Any, place: str) -> dict[str, Any]:
+    item = require({"metric": None, **record} if isinstance(record, dict) else record, ITEM_KEYS, where=place, number=380)
+    for key in ("id", "kind", "title"):
+        if not item[key].strip():
+            raise refusal(383, f"{place}.{key}", "empty", "fill it in")
+    if not isinstance(item["metric"], str | None):
+        raise refusal(380, f"{place}.metric", "wrong type", "correct the value", got=item["metric"], expected="str or null")
+    return item

@@ -1,8 +1,8 @@
 """What nobody declared as a guard: latencies of the other transactions, and the other percentiles of the target's.
 
 They are too noisy for a margin of 5 %, so an uncertain one does not keep a change from passing; it is reported with its
-interval. A proved worsening counts as a regression all the same: guarding decides who must show innocence, not whether
-guilt may be seen.
+interval. Guarding decides who must show innocence, not whether guilt may be seen: one that looks worse at the usual
+confidence leaves the change undecided, and one that is worse beyond the doubt of looking at several counts as a regression.
 """
 
 from __future__ import annotations
@@ -27,14 +27,16 @@ from perfproof.telemetry import Direction, Unit
 MARGIN = 0.05
 # Nobody named these metrics beforehand and there are several, so blaming one takes more than the 95 % of a guard.
 BLAME_CONFIDENCE = 0.99
+# Fewer a side hardly reach that confidence for three metrics at once.
+BLOCKS_TO_BLAME = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Unguarded:
-    """`reported` are entries of the document's `unguarded`; `regressions` are those whose worsening is proved."""
+    """`reported` are entries of the document's `unguarded`; `suspects` look worse, or are: they stand among the guards."""
 
     reported: tuple[dict[str, Any], ...]
-    regressions: tuple[GuardVerdict, ...]
+    suspects: tuple[GuardVerdict, ...]
 
 
 def _metrics(service: Service, target: Located) -> list[Located]:
@@ -56,7 +58,7 @@ def judge_unguarded(blocks: Sequence[Block], service: Service, target: Located, 
         )
         sides.append((metric, before, after))
     p_values = holm([1.0 if trouble_with(x, y) else chance_of_larger(x, y) for _, x, y in sides])
-    reported, regressions = [], []
+    reported, suspects = [], []
     for (metric, before, after), p in zip(sides, p_values, strict=True):
         usual, blamed = (
             judge_guard(
@@ -67,10 +69,17 @@ def judge_unguarded(blocks: Sequence[Block], service: Service, target: Located, 
         )  # fmt: skip
         if blamed.label is GuardLabel.REGRESSION and p <= (1 - blamed.confidence) / 2:
             reason = f"Not a declared guard, but its worsening is proved (p {p:.2g} after Holm's correction): {blamed.reason}"
-            regressions.append(replace(blamed, reason=reason))
+            suspects.append(replace(blamed, reason=reason))
+        elif usual.label is GuardLabel.REGRESSION:
+            runs = max(1, BLOCKS_TO_BLAME - min(usual.blocks))
+            reason = (
+                f"Not a declared guard, and it looks worse: {usual.reason} Among several metrics that nobody named beforehand this"
+                f" may be chance (p {p:.2g} after Holm's correction): measure {runs} or more blocks a side to decide."
+            )
+            suspects.append(replace(usual, label=GuardLabel.INCONCLUSIVE, runs_needed=runs, reason=reason))
         else:
             reported.append(_entry(usual, before, after))
-    return Unguarded(tuple(reported), tuple(regressions))
+    return Unguarded(tuple(reported), tuple(suspects))
 
 
 def _entry(verdict: GuardVerdict, before: tuple[float, ...], after: tuple[float, ...]) -> dict[str, Any]:

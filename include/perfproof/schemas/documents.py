@@ -53,7 +53,7 @@ def _problems(artifact: str, document: Any, *, level: str) -> list[str]:
         raise ArtifactError(202, where=artifact, what="no schema for this name", expected=" | ".join(SCHEMAS), fix="use an artifact's name")
     infinite = _not_finite(document, "$")
     if infinite is not None:
-        return [f"{infinite}: not a finite number"]
+        return [f"{quoted(infinite)}: not a finite number"]
     errors = sorted(_validator(artifact, level).iter_errors(document), key=lambda e: e.json_path)
     return list(dict.fromkeys(_worded(error) for error in errors))[:PROBLEMS_SHOWN]
 

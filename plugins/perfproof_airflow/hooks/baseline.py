@@ -76,7 +76,8 @@ def measure_service(
                 step=window.step,
                 min_coverage=rules.min_coverage,
                 min_samples=rules.min_samples,
-                max_staleness_seconds=rules.max_staleness_seconds,
+                # A coarser step than the protocol file's keeps the allowed age in steps.
+                max_staleness_seconds=rules.max_staleness_seconds * max(1.0, window.step / rules.step_seconds),
                 collection_method=f"Prometheus range query ({spec.source})",
             )
         )

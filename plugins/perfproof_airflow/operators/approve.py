@@ -119,7 +119,7 @@ class ApproveOperator(HITLOperator):
             self.log.warning("%s", error)
             return None
         same = (act.run_id, act.map_index, act.conf_sha256) == (ti.run_id, ti.map_index, canonical_sha256(context["dag_run"].conf or {}))
-        return dict(stored) if same and isinstance(stored, dict) and act.ti_id != str(ti.id) else None
+        return dict(stored) if same and isinstance(stored, dict) and act.try_number < ti.try_number else None
 
     def _finish(self, context: Context, signed: dict[str, Any]) -> None:
         """Leaves the act where the protocol run looks for it. Only then is the kept answer dropped: a clear asks anew."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from perfproof.errors import GateError
+from airflow.sdk.exceptions import AirflowFailException
+
 from perfproof_airflow.step import step
 
 DAG_LEAF = "completion"
@@ -18,12 +19,6 @@ def completion(cycle: Any) -> dict[str, Any]:
     outcomes = gate_outcomes(cycle)
     open_gates = [f"gate {number} is {outcome}" for number, outcome in outcomes.items() if outcome not in ("PASS", "WAIVED")]
     if open_gates or not handed_off(cycle):
-        raise GateError(
-            301,
-            where="completion",
-            what="the cycle did not complete",
-            got=", ".join(open_gates) or "no handoff in this round",
-            expected="four gates passed or waived, and a handoff",
-            fix="see the failed task of the run; clear it when its cause is gone",
-        )
+        reason = ", ".join(open_gates) or "no handoff of the report as it is now"
+        raise AirflowFailException(f"the cycle did not complete: {reason}; see the failed task, clear it when its cause is gone")
     return {"outcomes": outcomes}

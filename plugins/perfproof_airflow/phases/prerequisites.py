@@ -10,7 +10,6 @@ from perfproof_airflow.sensors.questions import PREREQUISITE_STEPS, ProtocolAppr
 from perfproof_airflow.step import step
 
 
-
 @step(opens_cycle=True)
 def open_cycle(cycle: Any) -> list[str]:
     """Checks parameters and protocol file, opens the evidence log, and names the services that later tasks are mapped over."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowFailException
+
 from perfproof.approvals import GATE_DECISION, Asked, Decision, Evidence
 from perfproof.artifacts import gate_result_name
 from perfproof.errors import GateError, LoadError, PerfproofError
@@ -57,6 +59,9 @@ class GateDecision(ProtocolApproval):
         task_id = GATE_TASKS[self.gate]
         states = ti.get_task_states(dag_id=cycle.dag_id, task_ids=[task_id], run_ids=[cycle.run_id])
         state = states.get(cycle.run_id, {}).get(task_id)
+        if state == "upstream_failed":
+            # The halted step has said why, in the specification's words; saying it again at each gate would hide it.
+            raise AirflowFailException(f"gate {self.gate} was not reached: a step before it halted")
         reference = ti.xcom_pull(task_ids=task_id, key=EVALUATED) if state in ("success", "failed") else None
         if reference is None:
             raise GateError(

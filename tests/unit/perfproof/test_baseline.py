@@ -168,6 +168,13 @@ def test_values_that_a_unit_cannot_have_condemn_the_cell(spec: MetricSpec, value
     assert (cell.value is not None) is possible
 
 
+@pytest.mark.parametrize(("left_out", "stale"), [(5, False), (6, True)])
+def test_the_allowed_age_itself_is_still_fresh(left_out: int, stale: bool) -> None:
+    """Ten seconds are allowed: a newest sample of 10 s is fresh, one of 12 s is stale."""
+    cell = measured(series_of(full()[:-left_out]))
+    assert (Reason.STALE in cell.reasons, cell.score == 0.0) == (stale, stale)
+
+
 def test_stale_metrics_score_nothing() -> None:
     """Enough samples, but the newest is older than allowed."""
     cell = measured(series_of(full()[:-6]))

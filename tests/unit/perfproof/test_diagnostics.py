@@ -62,10 +62,18 @@ def test_a_document_is_json() -> None:
 
 
 def test_too_few_samples_are_inconclusive() -> None:
-    """99 samples of running code decide nothing, however many threads waited."""
-    document = profile(stacks="a (x.py:1) 99\na (x.py:1);wait (threading.py:1) 5000\n")
+    """59 samples of running code decide nothing, however many threads waited."""
+    document = profile(stacks="a (x.py:1) 59\na (x.py:1);wait (threading.py:1) 5000\n")
     assert document["status"] == "inconclusive"
-    assert "99 samples" in document["reason"]
+    assert "59 samples" in document["reason"]
+
+
+def test_unreadable_samples_are_a_missing_component() -> None:
+    """Stacks that the profiler could not read are counted, and too many of them decide nothing."""
+    assert profile(stacks=STACKS + " 20\n")["unread_samples"] == 20
+    document = profile(stacks=STACKS + " 100\n")
+    assert document["status"] == "inconclusive"
+    assert "100 samples could not be read" in document["reason"]
 
 
 def test_an_empty_profile_is_inconclusive_not_an_error() -> None:

@@ -29,10 +29,10 @@ def test_the_interval_alone_names_the_file() -> None:
     assert entry_name(START, END) == entry_name(START.astimezone(east), END.astimezone(east)) == NAME
 
 
-@given(st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)), st.integers(1, 86_400 * 31))
-def test_a_name_reads_back_as_its_interval(start: datetime, seconds: int) -> None:
+@given(st.integers(946_684_800, 4_102_444_800), st.integers(1, 86_400 * 31))
+def test_a_name_reads_back_as_its_interval(start: int, seconds: int) -> None:
     """Every name that is written is understood."""
-    begin = start.replace(microsecond=0, tzinfo=UTC)
+    begin = datetime.fromtimestamp(start, UTC)
     end = begin + timedelta(seconds=seconds)
     assert entry_interval(entry_name(begin, end)) == (begin, end)
 

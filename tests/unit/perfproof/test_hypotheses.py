@@ -122,8 +122,17 @@ def test_an_unknown_adherence_is_no_breach() -> None:
 
 
 def profile(*paths: tuple[str, float], status: str = "ok") -> dict[str, Any]:
-    frames = [{"frames": [{"function": "serve", "total_percent": 100.0}, {"function": f, "total_percent": s}]} for f, s in paths]
-    return {"service": "shop", "status": status, "reason": "12 samples" if status != "ok" else None, "hot_paths": frames}
+    frames = [
+        {"frames": [{"function": "serve", "total_percent": 100.0}, {"function": f, "total_percent": s}], "self_percent": s}
+        for f, s in paths
+    ]
+    return {
+        "service": "shop",
+        "status": status,
+        "reason": "12 samples" if status != "ok" else None,
+        "hot_paths": frames,
+        "hot_functions": [],
+    }
 
 
 def plans(*findings: str, share: float = 60.0, analyzed: bool = True) -> dict[str, Any]:

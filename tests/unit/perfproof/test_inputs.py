@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perfproof.errors import ArtifactError, PerfproofError
+from perfproof.improvement import backlog
 from perfproof.inputs import monitoring_package
-from perfproof.inputs.backlog import ItemKind, backlog_document, backlog_item, validate_backlog
+from perfproof.inputs.backlog import validate_backlog
 from perfproof.inputs.line_summary import OTHER, summarise_lines
 from perfproof.inputs.monitoring_package import read_members, validate_monitoring_package
 from perfproof.inputs.reports import validate_deployment_report, validate_incident_report
@@ -209,7 +210,7 @@ def test_no_bytes_bring_the_reader_down(noise: bytes, place: int, flip: int) -> 
         try:
             read_members(data, where="FILE")
         except PerfproofError as error:
-            assert "\n" not in str(error)  # noqa: PT017
+            assert "\n" not in str(error)
 
 
 def test_deployments_are_read_in_utc() -> None:
@@ -312,41 +313,62 @@ def test_no_text_brings_the_report_reader_down(text: str) -> None:
         try:
             validate_deployment_report(body.encode("utf-8", "surrogatepass"), where="FILE")
         except PerfproofError as error:
-            assert "\n" not in str(error)  # noqa: PT017
+            assert "\n" not in str(error)
 
 
-def item(number: int = 1) -> dict[str, Any]:
-    return backlog_item(
-        number=number, kind=ItemKind.SLO_MISSED, service="shop", title="Quotes slow", metric="quote_latency_p95", reason="260 of 250 ms"
+def written_backlog(*, left: bool = True) -> dict[str, Any]:
+    """What the last phase of a cycle writes, with an item of every kind or with none."""
+    tasks = [{"id": "OPT-001", "service": "shop", "title": "Index"}, {"id": "OPT-002", "service": "shop", "title": "Batch"}]
+    open_one = {"status": "open", "service": "shop", "symptom": "slow", "confirming_evidence": "a plan"}
+    return backlog(
+        plan={"tasks": tasks if left else tasks[:1]},
+        hypotheses={"hypotheses": [open_one] if left else []},
+        validation={
+            "optimizations": ["OPT-001"],
+            "optimization_id": "OPT-001",
+            "guards": [{"label": "inconclusive", "metric": "memory_rss", "reason": "too few blocks"}] if left else [],
+            "unguarded": [{"metric": "quote_latency_p95", "reason": "no series"}] if left else [],
+        },
+        load_results={"bottlenecks": [{"service": "shop", "issue": "High p95", "severity": "high"}] if left else []},
+        considered=["shop"],
+        run="r",
+        now=NOW,
     )
 
 
-def test_the_backlog_that_this_version_writes_is_read() -> None:
-    """Round trip, dated by its own moment; an empty backlog is a valid one."""
-    for items in ([], [item(1), item(2)]):
-        data = document_bytes(backlog_document(run="r", protocol="demo", items=items, now=NOW))
-        found = validate_backlog(data, where="FILE")
-        assert (list(found.items["backlog"]), found.dated) == (items, NOW)
+@pytest.mark.parametrize("left", [True, False])
+def test_the_backlog_that_a_cycle_writes_is_read(left: bool) -> None:
+    """Round trip with the writer, dated by its own moment; an empty backlog is a valid one."""
+    document = written_backlog(left=left)
+    found = validate_backlog(document_bytes(document), where="FILE")
+    assert [item["title"] for item in found.items["backlog"]] == [item["title"] for item in document["items"]]
+    assert len(found.items["backlog"]) == (5 if left else 0)
+    assert {item["metric"] for item in found.items["backlog"]} <= {None}
+    assert found.dated == NOW
+
+
+ITEM = {"id": "BLG-001", "kind": "load", "service": "shop", "title": "High p95", "reason": "severity high"}
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"schema_version": 2}, "another version"),
-        ({"schema_version": True}, "wrong type"),
         ({"items": {}}, "wrong type"),
         ({"items": ["x"]}, "not a mapping"),
-        ({"items": [{**item(), "kind": "wish"}]}, "unknown kind"),
-        ({"items": [{k: v for k, v in item().items() if k != "reason"}]}, "'reason' is missing"),
-        ({"items": [item(), item()]}, "comes twice"),
-        ({"items": [{**item(), "id": ""}]}, "empty"),
+        ({"items": [{**ITEM, "title": " "}]}, "empty"),
+        ({"items": [{**ITEM, "metric": 3}]}, "wrong type"),
+        ({"items": [{k: v for k, v in ITEM.items() if k != "reason"}]}, "'reason' is missing"),
+        ({"items": [ITEM, ITEM]}, "comes twice"),
+        ({"items": [{**ITEM, "id": ""}]}, "empty"),
+        ({"items": [ITEM] * 1001}, "too many"),
         ({"created_at": "2025-02-16"}, "not a moment"),
+        ({"run": None}, "wrong type"),
     ],
 )
 def test_another_backlog_is_refused(change: dict[str, Any], words: str) -> None:
     """Another version or another shape is named."""
-    document = {**backlog_document(run="r", protocol="demo", items=[item()], now=NOW), **change}
-    assert words in refused(validate_backlog, document_bytes(document))
+    assert words in refused(validate_backlog, document_bytes({**written_backlog(), **change}))
 
 
 def lines(*records: Any) -> bytes:

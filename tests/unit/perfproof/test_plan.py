@@ -40,7 +40,8 @@ def profile(share: float = 45.0) -> dict[str, Any]:
         "service": "shop",
         "status": "ok",
         "reason": None,
-        "hot_paths": [{"frames": [{"function": n, "total_percent": s} for n, s in names]}],
+        "hot_functions": [],
+        "hot_paths": [{"frames": [{"function": n, "total_percent": s} for n, s in names], "self_percent": share - 2}],
     }
 
 
@@ -164,6 +165,20 @@ def test_a_description_that_names_no_known_finding_falls_back_to_the_cause() -> 
     (task,) = planned(optimizations=(vague,), found=BOTH)["tasks"]
     assert task["support"] == "same_cause"
     assert "for its owner to say" in task["finding"]
+
+
+def test_an_unrelated_finding_of_the_same_cause_bounds_no_gain() -> None:
+    """Its share is not that of what the optimization changes."""
+    vague = dataclasses.replace(demo()[2], confirms="We shall see.")
+    (task,) = planned(optimizations=(vague,), profiles=(profile(18.0),))["tasks"]
+    assert (task["support"], task["expected_gain_percent"]) == ("same_cause", 30.0)
+
+
+def test_a_function_that_the_optimization_names_supports_it() -> None:
+    """Also where no path is large enough: then its share bounds the gain."""
+    names = {"function": "compile (re/__init__.py)", "self_percent": 2.0, "total_percent": 12.0}
+    (task,) = planned(considered=("OPT-003",), profiles=({**profile(), "hot_paths": [], "hot_functions": [names]},))["tasks"]
+    assert (task["support"], task["expected_gain_percent"]) == ("described", 12.0)
 
 
 def test_tasks_carry_owner_risk_hypothesis_and_baseline() -> None:

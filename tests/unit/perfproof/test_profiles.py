@@ -37,11 +37,18 @@ def test_an_empty_text_has_no_samples() -> None:
     assert profile("\n \n").samples == 0
 
 
-@pytest.mark.parametrize("line", ["a;b", "a;b -3", "a;b 1.5", "a;b x", " 3", "; 3", "a;b 9999999999999999"])
+@pytest.mark.parametrize("line", ["a;b", "a;b -3", "a;b 1.5", "a;b x", "3", "a;b 9999999999999999"])
 def test_a_line_that_is_no_stack_is_refused_with_its_number(line: str) -> None:
     """The error names the line, so that the file can be looked at."""
     with pytest.raises(ProfileError, match="line 2"):
         profile(f"a 1\n{line}\n")
+
+
+def test_samples_without_a_stack_are_counted_apart() -> None:
+    """A profiler that reads a stack while it changes may write none: a sample of nothing known."""
+    parsed = profile("a 5\n 2\n; 1\n")
+    assert (parsed.samples, parsed.unread) == (5, 3)
+    assert normalise(parsed).unread == 3
 
 
 def test_control_characters_are_made_visible() -> None:
@@ -68,7 +75,7 @@ def test_normalising_drops_lines_threads_and_waiting_samples() -> None:
     raw = profile(
         "thread (0x7F00): MainThread;run (app.py:10);work (app.py:20) 4\n"
         "run (app.py:11);work (app.py:21) 6\n"
-        "run (app.py:12);wait (threading.py:327) 90\n"
+        "run (app.py:12);Condition.wait (threading.py:327) 90\n"
     )
     normal = normalise(raw)
     assert normal.waiting == 90

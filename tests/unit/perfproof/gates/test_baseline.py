@@ -83,7 +83,7 @@ def test_no_services_never_pass(cycle: Any) -> None:
 
 def test_an_incomplete_critical_metric_fails_although_the_mean_passes(kit: Any) -> None:
     """One of 30 critical cells at half its coverage: 98.3 percent, and still FAIL."""
-    names = tuple(f"latency_{i}" for i in range(27)) + ("throughput", "error_rate", "cpu_utilization")
+    names = (*tuple(f"latency_{i}" for i in range(27)), "throughput", "error_rate", "cpu_utilization")
     cycle = kit.Cycle(services=(kit.service("api-service", metrics=names),), samples_valid={"latency_3": 45})
     result = cycle.gate_1()
     assert result.figures["baseline_completeness"] == pytest.approx(98.33)
@@ -94,7 +94,7 @@ def test_an_incomplete_critical_metric_fails_although_the_mean_passes(kit: Any) 
 
 def test_a_metric_that_is_not_critical_may_be_partial(kit: Any) -> None:
     """Above 95 percent, with a partial metric that is not critical: PASS."""
-    names = tuple(f"latency_{i}" for i in range(27)) + ("throughput", "error_rate", "cpu_utilization")
+    names = (*tuple(f"latency_{i}" for i in range(27)), "throughput", "error_rate", "cpu_utilization")
     services = (kit.service("api-service", metrics=names, critical=False),)
     assert kit.Cycle(services=services, samples_valid={"latency_3": 45}).gate_1().outcome is Outcome.PASS
 

@@ -44,9 +44,15 @@ def test_figures_that_are_not_the_suites_criteria_are_an_error(cycle: Any, kit: 
     """A criterion that was forgotten is no pass."""
     with pytest.raises(GateError, match="GAT-102"):
         evaluate(
-            suite="gate_1_baseline", figures={"baseline_completeness": Figure(100.0, "all")}, recomputed={}, words=Words("", "", frozenset()),
-            thresholds=cycle.thresholds, evidence=[], now=kit.NOW, check=plain_check,
-        )  # fmt: skip
+            suite="gate_1_baseline",
+            figures={"baseline_completeness": Figure(100.0, "all")},
+            recomputed={},
+            words=Words("", "", frozenset()),
+            thresholds=cycle.thresholds,
+            evidence=[],
+            now=kit.NOW,
+            check=plain_check,
+        )
 
 
 @pytest.mark.parametrize("gate", [1, 2, 3, 4])

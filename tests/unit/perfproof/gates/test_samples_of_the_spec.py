@@ -24,7 +24,7 @@ def test_the_baseline_table_loads(kit: Any) -> None:
     """Lines 221-229: six columns in this order, six rows."""
     rows, complaints = read_baseline_csv(kit.spec_text("baseline-metrics.csv").encode())
     assert complaints == ()
-    assert [(r.metric_name, float(r.value), r.unit) for r in rows][0] == ("api_latency_p95", 450.0, "ms")
+    assert next((r.metric_name, float(r.value), r.unit) for r in rows) == ("api_latency_p95", 450.0, "ms")
     assert len(rows) == 6
 
 

@@ -1,0 +1,71 @@
+"""What people read is complete, and never markup of somebody else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from perfproof.approvals import APPROVAL, GATE_DECISION, Asked, Evidence, Note, Question, Request, open_request
+from perfproof.approvals.shown import MAX_ROWS, body, subject
+from perfproof.config import Person
+
+
+def request(*, attempt: int = 1, **changes: Any) -> Request:
+    fields: dict[str, Any] = {
+        "run": "run-0123456789abcdef",
+        "dag_id": "performance_optimization",
+        "run_id": "manual__2025",
+        "step": "load_test_authorization",
+        "map_index": 1,
+        "round": 0,
+        "question": "May we send load?",
+        "options": APPROVAL,
+        "roles": (Asked("sre_lead", "SRE Lead", (Person("sam", "Sam S."),)),),
+        "evidence": (Evidence("prerequisites.json", "a" * 64),),
+        "shown": {"host": "127.0.0.1", "limits": {"rate": 150, "approved": True}, "tests": [{"name": "peak"}, {"name": "stress"}]},
+    }
+    question = Question(**{**fields, **changes})
+    now = datetime(2025, 2, 16, 10, 0, tzinfo=UTC)
+    return open_request(question, attempt=attempt, roles=("sre_lead",), log_size=9, log_head="b" * 64, now=now, expires_after_days=7)
+
+
+def test_everything_that_is_decided_on_is_shown() -> None:
+    """Nested figures have a line each, and the digests are there to compare."""
+    text = body(request(), role="sre_lead")
+    for expected in (
+        "127.0.0.1",
+        "limits / rate | 150",
+        "limits / approved | true",
+        "tests 2 / name | stress",
+        "a" * 64,
+        "b" * 64,
+        "Sam S.",
+    ):
+        assert expected in text.replace("\\", ""), expected
+    assert "open until 2025-02-23T10:00:00Z" in text
+
+
+def test_foreign_text_is_not_markup() -> None:
+    """A plan, a service or a note may hold anything."""
+    hostile = "<script>x</script> [click](http://evil.example) | `a` ![i](x)\n# big"
+    text = body(request(shown={hostile: hostile}, question=hostile), role="sre_lead")
+    assert "<script>" not in text and "](http" not in text and "\n# big" not in text
+
+
+def test_a_long_request_says_what_it_leaves_out() -> None:
+    """Nothing is dropped in silence."""
+    text = body(request(shown={f"fact {n}": n for n in range(MAX_ROWS + 5)}), role="sre_lead")
+    assert "5 more lines are in the configuration of this run." in text
+
+
+def test_the_headline_names_role_step_and_attempt() -> None:
+    """Somebody who is asked again sees that at once."""
+    assert subject(request(), role="sre_lead") == "SRE Lead: load test authorization"
+    assert subject(request(attempt=2), role="sre_lead") == "SRE Lead: load test authorization (asked again, attempt 2)"
+
+
+def test_how_to_answer_fits_the_question() -> None:
+    """A gate is decided otherwise than an approval, and an implementation needs its reference."""
+    assert "`halt`" in body(request(options=GATE_DECISION), role="sre_lead")
+    assert "failed to reject" in body(request(), role="sre_lead")
+    assert "change reference" in body(request(note=Note.CHANGE_REFERENCE), role="sre_lead")
