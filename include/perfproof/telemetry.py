@@ -50,7 +50,7 @@ class MetricKind(StrEnum):
 class MetricSpec:
     """One required metric of a service.
 
-    `query` is in the language of `source`; `$endpoint`, `$service` and `$window` in it are replaced by the hook.
+    `query` is in the language of `source`; `$instance`, `$service` and `$window` in it are replaced by the hook.
     """
 
     name: str

@@ -19,7 +19,6 @@ from perfproof.config import Protocol, load_protocol
 from perfproof.config_checks import IDENTIFIER
 from perfproof.errors import ConfigError, EvidenceError, ParameterError, PerfproofError
 from perfproof.evidence import Actor, Attempt, EntryType, EvidenceStore, LocalBackend, Reference, idempotency
-from perfproof.evidence.views import point_latest
 from perfproof.parameters import Parameters, read_parameters
 from perfproof.run_key import run_key
 from perfproof.strict import read_json
@@ -95,7 +94,6 @@ class Cycle:
             "schema_version": 1,
         }
         store.open_run(genesis=genesis, time=now(), actor=cycle.actor, attempt=cycle.attempt)
-        point_latest(settings.evidence_root(), run)
         return cycle
 
     @classmethod

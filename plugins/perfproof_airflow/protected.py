@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from perfproof.approvals import Decision, Granted, Request, SigningKey, examine, read_key, read_request
-from perfproof.approvals.act import KEY_CONNECTION
+from perfproof.approvals import Decision, Granted, Request, SigningKey, examine, read_request
 from perfproof.config_checks import TASK_OWNER
 from perfproof.errors import ApprovalError
 from perfproof.evidence import EntryType
+from perfproof_airflow.api.signing_key import worker_key
 from perfproof_airflow.cycle import Cycle, now
 
 if TYPE_CHECKING:
@@ -30,18 +30,6 @@ class Approved:
         return {**self.record, "record_sha256": self.entry_sha256}
 
 
-def signing_key() -> SigningKey:
-    """The key of the Connection `perfproof_approvals`. Raises ApprovalError when it is missing or not a key."""
-    from airflow.sdk import Connection
-    from airflow.sdk.exceptions import AirflowRuntimeError
-
-    try:
-        connection = Connection.get(KEY_CONNECTION)
-    except AirflowRuntimeError:
-        return read_key(login=None, password=None)
-    return read_key(login=connection.login, password=connection.password)
-
-
 def verified_approvals(cycle: Cycle, step: str, *, map_index: int = -1, roles: Sequence[str] | None = None) -> list[Approved]:
     """One verified approval for each role that `step` requires, bound to the evidence as it is now.
 
@@ -50,7 +38,7 @@ def verified_approvals(cycle: Cycle, step: str, *, map_index: int = -1, roles: S
     required = [r for r in (roles or cycle.protocol.approvals.steps[step]) if r != TASK_OWNER] or [TASK_OWNER]
     entries = cycle.store.entries()
     requests = {e.body["request_sha256"]: e for e in entries if e.type == EntryType.APPROVAL_REQUESTED}
-    key = signing_key()
+    key = worker_key()
     found: dict[str, Approved] = {}
     for entry in entries:
         body = entry.body
@@ -74,7 +62,7 @@ def verified_records(cycle: Cycle) -> list[dict[str, Any]]:
     granted = [entry for entry in entries if entry.type == EntryType.APPROVAL_GRANTED]
     if not granted:
         return []
-    key = signing_key()
+    key = worker_key()
     return [_verify(cycle, entry, requests, key).citation() for entry in granted]
 
 

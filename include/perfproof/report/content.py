@@ -150,14 +150,20 @@ def _diagnostics(evidence: Evidence) -> Section:
     blocks.append(
         Table(
             ("Load scenario", "Valid", "Throughput", "p95 ms", "Errors %"),
-            tuple(
-                (s["scenario"], s["valid"], s["results"]["throughput"]["actual"], s["results"]["latency"]["p95"], s["results"]["error_rate"]["actual"])
-                for s in evidence.load_results["scenarios"]
-            ),
+            tuple(row for scenario in evidence.load_results["scenarios"] for row in _load_rows(scenario)),
         )
     )
     blocks += [Picture(name, caption) for name, caption in evidence.pictures.items() if "load" in name]
     return Section("Diagnostics", tuple(blocks))
+
+
+def _load_rows(scenario: Document) -> list[tuple[Any, ...]]:
+    """One row for a scenario at one rate, one for each step of a stress test."""
+    name, valid = scenario["scenario"], scenario["valid"]
+    if "steps" in scenario:
+        return [(f"{name} at {s['rate']:g}/s", valid, s["throughput"], s["p95"], s["error_rate"]) for s in scenario["steps"]]
+    results = scenario["results"]
+    return [(name, valid, results["throughput"]["actual"], results["latency"]["p95"], results["error_rate"]["actual"])]
 
 
 def _optimization(evidence: Evidence) -> Section:

@@ -43,9 +43,9 @@ def clear_from(cycle: Cycle, task_id: str) -> None:
 
 def _connection(name: str) -> Any:
     from airflow.sdk import Connection
-    from airflow.sdk.exceptions import AirflowRuntimeError
+    from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
         return Connection.get(name)
-    except AirflowRuntimeError:
+    except AirflowNotFoundException:
         return None

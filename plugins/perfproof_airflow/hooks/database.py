@@ -12,11 +12,11 @@ def dsn_of(connection: str | None, *, where: str) -> str:
     if connection is None:
         raise ConfigError(183, where=where, what="no database connection is declared", fix="add database_connection to the endpoint")
     from airflow.sdk import Connection
-    from airflow.sdk.exceptions import AirflowRuntimeError
+    from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
         found = Connection.get(connection)
-    except AirflowRuntimeError:
+    except AirflowNotFoundException:
         raise ConfigError(
             184, where=where, what="this Airflow has no such Connection", got=connection, fix="add it under Admin > Connections"
         ) from None
