@@ -23,7 +23,7 @@ COPY --from=s3-build /opt/s3 /opt/s3
 COPY compose/start_s3.py compose/health.py /opt/perfproof/compose/
 RUN install -d -o perfproof -g perfproof /data
 ENV PATH=/opt/s3/bin:$PATH
-USER perfproof
+USER 50000:50000
 CMD ["python3", "/opt/perfproof/compose/start_s3.py"]
 
 FROM base AS perfproof-build
@@ -56,5 +56,5 @@ ENV PATH=/opt/perfproof/venv/bin:$PATH \
     AIRFLOW_HOME=/opt/airflow \
     GX_ANALYTICS_ENABLED=false
 WORKDIR /workspace
-USER perfproof
+USER 50000:50000
 CMD ["airflow", "version"]

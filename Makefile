@@ -9,7 +9,7 @@ OPTIMIZATION ?= index+batch
 # Byte code is worth writing: without it every Airflow process compiles Airflow again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-stop test test-unit test-e2e lint lock clean-demo
+.PHONY: help install demo demo-stop test test-unit test-long test-e2e lint lock clean-demo
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,13 +34,17 @@ clean-demo: demo-stop ## end the demo and delete its home (evidence under .artif
 	$(BIN)/perfproof-demo clean
 
 test: install ## unit, DAG, integration and end-to-end tests
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest -n 2 tests/unit
+	$(BIN)/python -m pytest -m "not long" tests/dags tests/integration tests/e2e
+
+test-long: install ## the tests that `make test` leaves out for their time
+	$(BIN)/python -m pytest -m long tests
 
 test-unit: install ## the tests of the pure core, in seconds
 	$(BIN)/python -m pytest tests/unit/perfproof
 
 test-e2e: install ## the tests that start a real Airflow
-	$(BIN)/python -m pytest tests/e2e
+	$(BIN)/python -m pytest -m "not long" tests/e2e
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .

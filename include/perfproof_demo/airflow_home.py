@@ -219,7 +219,8 @@ class RunningAirflow:
         """Ends the processes: asks each component, the api-server last, since the others talk to it; then kills what is left."""
         for component in sorted(self.processes, key=STOP_ORDER.index):
             process = self.processes[component]
-            process.terminate()
+            # The whole group: a triggerer alone waits ten seconds for its runner.
+            _signal_group(process.pid, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_SECONDS)
             _signal_group(process.pid, signal.SIGKILL)

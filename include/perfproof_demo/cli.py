@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace, settings: DemoSettings, workspace: Path) -
     choice = Choice(options.optimization, options.approve)
     _ = choice.deployed
     started = time.monotonic()
-    demo = Demo.of(settings, workspace)
+    demo = Demo.of(settings, workspace=workspace, repository=workspace)
     tell("starting the shop, its database, metrics, traffic, and an Airflow of its own")
     demo.start()
     tell(f"all is up after {time.monotonic() - started:.0f} s")

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
+from perfproof.config import load_protocol
 from perfproof.evidence import EntryType
 from perfproof.run_key import run_key
 from perfproof.strict import read_json
@@ -26,6 +28,7 @@ from perfproof_demo.deployment import current, ensure_running, parse_optimizatio
 from perfproof_demo.errors import DemoError
 from perfproof_demo.inputs import write_inputs
 from perfproof_demo.monitoring import start_metrics
+from perfproof_demo.processes import running_pid
 from perfproof_demo.progress import Progress, open_store, phase_seconds, tell
 from perfproof_demo.rest import AirflowApi
 from perfproof_demo.settings import DEFAULT_PORT_BASE, OPTIMIZATION_IDS, DemoSettings, Side
@@ -35,6 +38,8 @@ DAG = "performance_optimization"
 EVIDENCE = Path(".artifacts") / "performance"
 POLL_SECONDS = 1.0
 LEASE_SECONDS = 3.0
+# The approvals before the baseline take longer than this, so nothing is waited for twice.
+HISTORY_MARGIN_SECONDS = -5.0
 
 
 class Ending(IntEnum):
@@ -67,18 +72,19 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """One demo in `workspace` (the repository), with its home in `.demo` and its evidence in `.artifacts`."""
+    """One demo in `workspace`, with its home in `.demo` and its evidence in `.artifacts`; DAGs come from `repository`."""
 
     settings: DemoSettings
     workspace: Path
+    repository: Path
     home: AirflowHome
 
     @classmethod
-    def of(cls, settings: DemoSettings, workspace: Path) -> Demo:
-        """The demo of a checkout."""
+    def of(cls, settings: DemoSettings, *, workspace: Path, repository: Path) -> Demo:
+        """The demo of a checkout; tests keep the workspace apart from it."""
         protocols = settings.home / "protocols"
-        home = airflow_home(settings, workspace=workspace, dags_folder=workspace / "dags", protocols=protocols)
-        return cls(settings, workspace, home)
+        home = airflow_home(settings, workspace=workspace, dags_folder=repository / "dags", protocols=protocols)
+        return cls(settings, workspace, repository, home)
 
     @property
     def state_file(self) -> Path:
@@ -111,7 +117,7 @@ class Demo:
 
     def _write_protocol(self) -> None:
         """The protocol file as shipped, with this demo's ports if they were moved."""
-        text = (self.workspace / "include" / "protocols" / "demo.yaml").read_text()
+        text = (self.repository / "include" / "protocols" / "demo.yaml").read_text()
         for side in Side:
             shipped = DEFAULT_PORT_BASE + (1 if side is Side.BASELINE else 2)
             text = text.replace(f"port: {shipped}", f"port: {self.settings.port(f'shop-{side}')}")
@@ -130,12 +136,25 @@ class Demo:
         if baseline and candidate and candidate.build != baseline.build:
             rollback(self.settings)
         write_inputs(self.settings, now=datetime.now(UTC))
+        self._wait_for_history()
         run_id = f"demo__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
         state = {"run_id": run_id, "optimization": choice.optimization, "approve": choice.approve, "ended": False}
         self._save(state)
         _wait_for_dag(api)
         api.trigger(DAG, run_id=run_id, conf={"optimizations": choice.considered})
         return state
+
+    def _wait_for_history(self) -> None:
+        """A baseline needs recorded traffic: waits until the demo's users have been there for its whole window."""
+        protocol = load_protocol((self.settings.home / "protocols" / "demo.yaml").read_bytes(), where="demo.yaml")
+        pid = running_pid(self.settings, "traffic")
+        since = psutil.Process(pid).create_time() if pid is not None else time.time()
+        ready = since + protocol.baseline.window_seconds + HISTORY_MARGIN_SECONDS
+        if ready > time.time():
+            tell(f"letting the shop's users go on for {ready - time.time():.0f} s, so that there is a baseline to capture")
+        while time.time() < ready:
+            renew_lease(self.settings)
+            time.sleep(min(LEASE_SECONDS, max(0.1, ready - time.time())))
 
     def _interrupted(self, api: AirflowApi) -> dict[str, Any] | None:
         try:
@@ -163,14 +182,16 @@ class Demo:
         """The API as one of the demo's people."""
         return AirflowApi(self.home.url, user, self.home.password(user))
 
-    def follow(self, state: dict[str, Any], print_line: Callable[[str], None] = tell) -> Ending:
+    def follow(
+        self, state: dict[str, Any], *, print_line: Callable[[str], None] = tell, answers: type[Approvers] = Approvers
+    ) -> Ending:
         """Shows the run until it is over, lets the approvers act, and writes down that it ended."""
         run_id, manual = state["run_id"], state["approve"] == "manual"
         key = run_key(DAG, run_id)
         reader = self.api("demo-performance")
         progress = Progress(open_store(self.workspace / EVIDENCE, key), print_line)
         deployed = Choice(state["optimization"], state["approve"]).deployed
-        approvers = Approvers(self.settings, self.home, reader, deployed, print_line)
+        approvers = answers(self.settings, self.home, reader, deployed, print_line)
         shown: set[tuple[str, int]] = set()
         while True:
             renew_lease(self.settings)

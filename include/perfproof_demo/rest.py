@@ -18,7 +18,7 @@ FINISHED = frozenset(("success", "failed"))
 class AirflowApi:
     """The API of the Airflow at `base_url`, as `user`. Logs in when it is first used.
 
-    What reads raises httpx.HTTPStatusError on refusal. What acts on a task (`mark`, `mark_many`, `answer`) returns the
+    What reads raises httpx.HTTPStatusError on refusal. What acts on a task (`mark`, `mark_many`, `mark_run`, `answer`) returns the
     response, because a refusal is an answer there.
     """
 
@@ -99,6 +99,10 @@ class AirflowApi:
         entities = [{"new_state": state, **task} for task in tasks]
         body = {"actions": [{"action": "update", "entities": entities, "action_on_non_existence": "fail"}]}
         return self.client.patch(f"{_run_path(dag_id, run_id)}/taskInstances", json=body)
+
+    def mark_run(self, dag_id: str, run_id: str, *, state: str) -> httpx.Response:
+        """Marks a whole run success or failed, and with it all its tasks."""
+        return self.client.patch(_run_path(dag_id, run_id), json={"state": state})
 
     def required_actions(self, dag_id: str, run_id: str = "~") -> list[dict[str, Any]]:
         """The forms that wait for an answer, or were answered."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-VERSION = "0.1.0"
+# The version in which an option appeared: history, not the version of this package.
+ADDED = "0.1.0"
 
 
 def _option(description: str, *, default: str, example: str | None = None) -> dict[str, Any]:
-    return {"description": description, "version_added": VERSION, "type": "string", "example": example, "default": default}
+    return {"description": description, "version_added": ADDED, "type": "string", "example": example, "default": default}
 
 
 def get_provider_info() -> dict[str, Any]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from perfproof.schemas.artifact import validate_artifact
 from perfproof.schemas.documents import document_problems, sample_problems, validate_document
 from perfproof.schemas.sections import markdown_problems
-from perfproof.schemas.tables import CSV_COLUMNS, BaselineRow, read_baseline_csv
+from perfproof.schemas.tables import BaselineRow, read_baseline_csv
 
 __all__ = [
-    "CSV_COLUMNS",
     "BaselineRow",
     "document_problems",
     "markdown_problems",

@@ -9,11 +9,11 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
+from perfproof.baseline.document import CSV_COLUMNS
 from perfproof.errors import PerfproofError, quoted
 from perfproof.moments import parse_stamp
 from perfproof.telemetry import Unit
 
-CSV_COLUMNS = ("metric_name", "service", "value", "unit", "collection_method", "timestamp")
 IDENTIFIER = re.compile(r"^[A-Za-z][A-Za-z0-9._-]{0,127}$")
 NUMBER = re.compile(r"^-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$")
 UNITS = frozenset(unit.value for unit in Unit)

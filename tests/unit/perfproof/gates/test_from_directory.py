@@ -82,7 +82,6 @@ class Written:
             time=self.now,
             actor=ACTOR,
             inputs=used,
-            verified_by={"kind": "service", "id": "test"},
         )
         self.references[name] = {"name": name, "sha256": found.sha256}
         return product

@@ -1,0 +1,165 @@
+"""Whole cycles through a real scheduler on the real demo target: retried, waived, halted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from airflow_rig import REPOSITORY
+
+from perfproof.evidence import EntryType, EvidenceStore, LocalBackend
+from perfproof.evidence.verdict import Outcome
+from perfproof.evidence.verify import verify
+from perfproof.run_key import run_key
+from perfproof_demo.airflow_home import free_port
+from perfproof_demo.airflow_processes import stop_airflow
+from perfproof_demo.approvers import Approvers, Waiting
+from perfproof_demo.cycle import DAG, EVIDENCE, Choice, Demo, Ending
+from perfproof_demo.deployment import deploy
+from perfproof_demo.settings import DemoSettings, Side
+from perfproof_demo.target import stop_target
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+
+# Half the load of the demo: enough to decide, and quick.
+QUICK = {
+    "peak": {"rate": 30, "seconds": 14, "warmup_seconds": 2},
+    "stress": {"rates": [30, 60], "seconds_each": 3},
+    "failure": {"rate": 20, "seconds": 6, "fault": "terminate_database_connections", "fault_at_second": 1, "recover_within_seconds": 4},
+    "targets": {"p50_ms": 1000, "p95_ms": 3000, "p99_ms": 6000, "error_rate_percent": 5},
+    "measurement": {"blocks": 8, "block_seconds": 3, "rate": 40, "warmup_seconds": 2},
+}
+
+
+@dataclass
+class Stage:
+    """A running demo, and the evidence of what ran on it."""
+
+    demo: Demo
+
+    def run(self, answers: type[Approvers], *, change: Callable[[dict[str, Any]], None] = lambda _: None) -> tuple[Ending, Path]:
+        """One cycle with a changed protocol file and scripted people; how it ended, and its evidence."""
+        document = yaml.safe_load((REPOSITORY / "include" / "protocols" / "demo.yaml").read_text())
+        for side in Side:
+            port = self.demo.settings.port(f"shop-{side}")
+            document["services"][0]["endpoints"][side]["port"] = port
+        document["load"]["allow"] = [{"host": "127.0.0.1", "port": self.demo.settings.port(f"shop-{side}")} for side in Side]
+        document["load"]["profiles"] = {"quick": QUICK}
+        change(document)
+        (self.demo.settings.home / "protocols" / "demo.yaml").write_text(yaml.safe_dump(document))
+        state = self.demo.begin(Choice("index+batch", "auto"))
+        ending = self.demo.follow(state, answers=answers)
+        return ending, self.demo.workspace / EVIDENCE / run_key(DAG, state["run_id"])
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """One demo for the whole file, on ports of its own, ended with all its processes."""
+    workspace = tmp_path_factory.mktemp("workspace")
+    base = free_port() // 100 * 100
+    settings = DemoSettings(home=workspace / ".demo", port_base=min(max(base, 20000), 60000))
+    demo = Demo.of(settings, workspace=workspace, repository=REPOSITORY)
+    try:
+        demo.start()
+        yield Stage(demo)
+    finally:
+        stop_airflow(settings)
+        stop_target(settings)
+
+
+def evidence(directory: Path) -> EvidenceStore:
+    """The store of a run's directory."""
+    return EvidenceStore(LocalBackend(directory.parent), directory.name)
+
+
+def gates(store: EvidenceStore) -> list[tuple[int, str]]:
+    """Every evaluation of a gate, in order."""
+    return [(entry.body["gate"], entry.body["outcome"]) for entry in store.of_type(EntryType.GATE_EVALUATED)]
+
+
+class FirstNothingThenTheChange(Approvers):
+    """The engineer first deploys unchanged code; the product owner asks for a retry; then the engineer deploys the change."""
+
+    def _note(self, question: Waiting) -> str:
+        if question.step == "implementation" and "__r0a" in question.run_id:
+            if "0" not in self._deployed:
+                self._deployed["0"] = deploy(self.settings, Side.CANDIDATE, ()).change
+            return f"change {self._deployed['0']}"
+        if question.step == "gate_3_decision":
+            return "retry"
+        return super()._note(question)
+
+
+def test_a_gate_that_fails_is_rolled_back_retried_and_passes(stage: Stage) -> None:
+    """Unchanged code is no improvement; after retry, rollback and the real change the same run passes and verifies."""
+    ending, directory = stage.run(FirstNothingThenTheChange)
+    store = evidence(directory)
+    assert ending is Ending.PASSED
+    evaluated = gates(store)
+    assert [gate for gate, _ in evaluated] == [1, 2, 3, 3, 4]
+    assert evaluated[2][1] in ("FAIL", "INDETERMINATE") and [o for g, o in evaluated if g != 3] == ["PASS"] * 3
+    assert evaluated[3] == (3, "PASS")
+    steps = [entry.body["step"] for entry in store.of_type(EntryType.APPROVAL_GRANTED)]
+    assert "rollback" in steps and steps.count("implementation") == 4
+    report = json.loads(store.read("optimization-validation-report.json"))
+    assert report["status"] == "pass" and report["regression_count"] == 0 and report["improvement"]["percentage"] >= 15
+    found = verify(directory)
+    assert found.outcome is Outcome.VERIFIED, found.findings
+
+
+def missing_metric(document: dict[str, Any]) -> None:
+    """One metric more that nobody records: seven of eight are 87.5 %, below gate 1's threshold."""
+    document["services"][0]["metrics"].append(
+        {
+            "name": "queue_length", "kind": "utilization", "unit": "count", "direction": "lower_is_better", "source": "prometheus",
+            "query": 'shop_queue_length{instance="$instance"}', "critical": False,
+        }
+    )  # fmt: skip
+
+
+class Halting(Approvers):
+    """Halts at every gate that did not pass."""
+
+
+def test_a_halt_ends_the_run(stage: Stage) -> None:
+    """Gate 1 names the missing metric, the SRE lead halts, nothing of phase 2 happens, and the run is halted."""
+    ending, directory = stage.run(Halting, change=missing_metric)
+    store = evidence(directory)
+    assert ending is Ending.HALTED
+    assert gates(store) == [(1, "FAIL")]
+    result = json.loads(store.read("gate-1-result.json"))
+    assert "queue_length" in result["figures"]["missing_metrics"]
+    assert result["text"].startswith("[RAY GATE FAILED: Baseline Validation Gate]")
+    assert not store.of_type(EntryType.LOADTEST_STARTED)
+    assert store.of_type(EntryType.DECISION_RECORDED)[-1].body["decision"] == "halt"
+
+
+class Waiving(Approvers):
+    """Waives what gate 1 lacks, naming criterion, reason and expiry."""
+
+    def _note(self, question: Waiting) -> str:
+        if question.step == "gate_1_decision":
+            tomorrow = (datetime.now(UTC) + timedelta(days=1)).date()
+            criterion = question.shown["not met"][0]["criterion"]
+            return f"waiver: criterion={criterion} expires={tomorrow} the queue length is not exported by this build"
+        return super()._note(question)
+
+
+@pytest.mark.long
+def test_a_waived_gate_lets_the_run_pass_as_waived_only(stage: Stage) -> None:
+    """The run goes on to its handoff, and says WAIVED everywhere: never passed."""
+    ending, directory = stage.run(Waiving, change=missing_metric)
+    store = evidence(directory)
+    assert ending is Ending.WAIVED
+    assert gates(store)[0] == (1, "FAIL")
+    waiver = store.of_type(EntryType.WAIVER_GRANTED)[0].body
+    assert waiver["gate"] == 1 and waiver["approvers"][0]["person_id"] == "demo-sre"
+    assert b"waived" in store.read("PERFORMANCE-REPORT.md").lower()
+    found = verify(directory)
+    assert found.outcome is Outcome.WAIVED, found.findings
