@@ -5,6 +5,7 @@ Makes the accounts of the UI, migrates Airflow's database, replaces the connecti
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -22,7 +23,7 @@ from perfproof_demo.settings import DemoSettings
 API_USER = "demo-admin"
 LOG_CONNECTION = "perfproof_s3"
 REGION = "us-east-1"
-TEXT_MODE = 0o600
+OWNER_ONLY = 0o600
 
 
 def required(environment: Mapping[str, str], name: str) -> str:
@@ -40,7 +41,7 @@ def people_passwords(path: Path) -> dict[str, str]:
     if passwords != known:
         new = path.with_suffix(".new")
         new.unlink(missing_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, TEXT_MODE), "w") as file:
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY), "w") as file:
             file.write(json.dumps(passwords) + "\n")
         new.replace(path)
     return passwords
@@ -83,8 +84,7 @@ def connections(settings: DemoSettings, environment: Mapping[str, str], *, api_p
 def make_bucket(environment: Mapping[str, str]) -> None:
     """Makes the bucket S3_BUCKET unless it is there."""
     import boto3
-    from botocore.config import Config
-    from botocore.exceptions import ClientError
+    from boto3.session import Config
 
     client = boto3.client(
         "s3",
@@ -94,11 +94,9 @@ def make_bucket(environment: Mapping[str, str]) -> None:
         region_name=REGION,
         config=Config(s3={"addressing_style": "path"}, connect_timeout=5, read_timeout=20),
     )
-    try:
+    known = (client.exceptions.BucketAlreadyExists, client.exceptions.BucketAlreadyOwnedByYou)
+    with contextlib.suppress(*known):
         client.create_bucket(Bucket=required(environment, "S3_BUCKET"))
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in ("BucketAlreadyExists", "BucketAlreadyOwnedByYou"):
-            raise
 
 
 def main() -> None:

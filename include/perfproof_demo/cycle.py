@@ -108,6 +108,9 @@ class Demo:
         for side in Side:
             ensure_running(self.settings, side)
         start_metrics(self.settings)
+        if running_pid(self.settings, "traffic") is None:
+            # Before the users come: the report's own probes would make them step aside for a load test.
+            write_inputs(self.settings, now=datetime.now(UTC))
         start_traffic(self.settings)
         while thread.is_alive():
             renew_lease(self.settings)
@@ -135,7 +138,6 @@ class Demo:
         candidate = current(self.settings, Side.CANDIDATE)
         if baseline and candidate and candidate.build != baseline.build:
             rollback(self.settings)
-        write_inputs(self.settings, now=datetime.now(UTC))
         self._wait_for_history()
         run_id = f"demo__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
         state = {"run_id": run_id, "optimization": choice.optimization, "approve": choice.approve, "ended": False}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from perfproof.report.content import Evidence, sections
+from perfproof.report.content import sections
+from perfproof.report.evidence import Evidence
 from perfproof.report.html import render_html
 from perfproof.report.markdown import render_markdown
 

@@ -2,22 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
+
+
+class Tone(StrEnum):
+    """What a mark says at a glance. The words say it too: colour is never the only bearer."""
+
+    GOOD = "good"
+    BAD = "bad"
+    WARNING = "warning"
+    NEUTRAL = "neutral"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A short word that stands out: an outcome, a verdict."""
+
+    text: str
+    tone: Tone
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A digest, a build, a statement: text that is shown in a fixed-width font."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """One paragraph of plain text; every character is shown as it is."""
+    """One paragraph of plain text; every character is shown as it is. A mark stands before it."""
 
     text: str
     strong: bool = False
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subheading:
+    """A heading inside a section."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a header. Cells are plain values; None is shown as a dash."""
+    """Rows under a header. Cells are plain values, Marks, Codes, or tuples of these (one line each); None is shown as a dash."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
@@ -39,7 +73,7 @@ class Listing:
     language: str = ""
 
 
-Block = Paragraph | Table | Picture | Listing
+Block = Paragraph | Subheading | Table | Picture | Listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +84,30 @@ class Section:
     blocks: tuple[Block, ...]
 
 
-def rows(items: Sequence[Any], *fields: str) -> tuple[tuple[Any, ...], ...]:
+def rows(items: Sequence[Mapping[str, Any]], *fields: str) -> tuple[tuple[Any, ...], ...]:
     """The named fields of each mapping, in order."""
     return tuple(tuple(item.get(field) for field in fields) for item in items)
+
+
+def figure(value: Any, unit: str | None = None) -> str:
+    """A measured value for people: four significant digits, thousands separated, with its unit. What is no number is a dash."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return "–"
+    shown = f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4g}"
+    if "e" in shown:
+        shown = f"{value:.6f}".rstrip("0").rstrip(".") if abs(value) >= 1e-6 else f"{value:.2e}"
+    shown = "0" if shown == "-0" else shown
+    return f"{shown} {'%' if unit == 'percent' else unit}" if unit else shown
+
+
+def percent(value: Any) -> str:
+    """A percentage as the evidence gives it, not rounded again: 14.96 must not look like 15."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return "–"
+    return f"{value + 0.0:.6g} %"
+
+
+def sentence(text: Any) -> str:
+    """`text` with exactly one full stop, whether or not its author set one."""
+    written = str(text or "").strip()
+    return written if not written or written[-1] in ".!?:…" else written + "."

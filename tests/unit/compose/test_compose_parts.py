@@ -154,7 +154,7 @@ class Answers(BaseHTTPRequestHandler):
         self.send_response(200 if self.path == "/ok" else 503)
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:  # type: ignore[override]
+    def log_message(self, *_: object) -> None:
         """Says nothing."""
 
 

@@ -1,0 +1,233 @@
+"""The sections about the state before the change: intake, baseline, diagnostics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from perfproof.report.blocks import Block, Code, Mark, Paragraph, Picture, Section, Subheading, Table, Tone, figure, percent, rows, sentence
+from perfproof.report.evidence import Document, Evidence
+
+MAX_STATEMENTS = 5
+MAX_FUNCTIONS = 8
+MAX_STATEMENT = 240
+STATUSES = {"ok": Tone.GOOD, "missing": Tone.BAD}
+HYPOTHESES = {"confirmed": Tone.GOOD, "refuted": Tone.NEUTRAL}
+
+
+def intake(evidence: Evidence) -> Section:
+    """What was known when the cycle began."""
+    document = evidence.intake
+    blocks: list[Block] = []
+    if document["pain_points"]:
+        blocks.append(
+            Table(
+                ("Service", "Symptom", "Measured", "SLO target", "Business impact"),
+                tuple(
+                    (p.get("service"), p.get("symptom"), figure(p.get("value"), p.get("unit")), figure(p.get("slo_target"), p.get("unit")),
+                     p.get("business_impact"))
+                    for p in document["pain_points"]
+                ),
+            )
+        )  # fmt: skip
+    else:
+        blocks.append(Paragraph("No metric is beyond its objective, and nothing was reported."))
+    counts = (_counted(document, "alerts", "alert"), _counted(document, "incidents", "incident"), _counted(document, "deployments", "deployment"))
+    blocks.append(Paragraph(f"{counts[0]}, {counts[1]} and {counts[2]} were read."))
+    if document["incidents"]:
+        blocks.append(
+            Table(
+                ("Incident", "What happened", "Severity", "Impact"), rows(document["incidents"], "id", "title", "severity", "impact")
+            )
+        )
+    blocks.append(Table(("Source", "Provides", "Critical", "Status", "Reason"), tuple(_source(s) for s in document["sources"])))
+    return Section("Intake summary", tuple(blocks))
+
+
+def _counted(document: Document, key: str, word: str) -> str:
+    count = len(document[key])
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
+def _source(source: Document) -> tuple[Any, ...]:
+    status = str(source.get("status"))
+    mark = Mark(status if status == "ok" else status.upper(), STATUSES.get(status, Tone.WARNING))
+    return source.get("name"), source.get("provides"), source.get("critical"), mark, source.get("reason")
+
+
+def baseline(evidence: Evidence) -> Section:
+    """What was measured before anything changed."""
+    document = evidence.baseline
+    completeness = f"Completeness {percent(document['baseline_completeness'])}"
+    missing = ", ".join(str(name) for name in document.get("missing_metrics") or ())
+    blocks: list[Block] = [
+        Paragraph(f"{completeness}: {document['metrics_collected']} of {document['metrics_required']} metrics."
+                  + (f" Missing: {missing}." if missing else ""), strong=True),
+        Table(
+            ("Metric", "Service", "Value", "Valid samples", "Coverage", "Source", "Remarks"),
+            tuple(_cell(cell) for cell in document["cells"]),
+        ),
+    ]  # fmt: skip
+    slos = document.get("slos") or ()
+    if slos:
+        blocks.append(
+            Table(
+                ("SLO", "Target", "SLA", "Objective", "Adherence", "Met"),
+                tuple(
+                    (s.get("slo_name"), figure(s.get("target"), s.get("unit")), figure(s.get("sla"), s.get("unit")),
+                     percent(s.get("objective_percent")), percent(s.get("adherence_percent")), _met(s.get("met")))
+                    for s in slos
+                ),
+            )
+        )  # fmt: skip
+    blocks.append(Paragraph(sentence(document["collection_methodology"])))
+    return Section("Baseline", tuple(blocks))
+
+
+def _cell(cell: Document) -> tuple[Any, ...]:
+    value = Mark("no value", Tone.BAD) if cell.get("value") is None else figure(cell["value"], cell.get("unit"))
+    coverage = cell.get("coverage")
+    return (
+        cell.get("metric_name"),
+        cell.get("service"),
+        value,
+        f"{cell.get('samples_valid')} of {cell.get('samples_expected')}",
+        percent(round(100 * coverage, 1)) if isinstance(coverage, int | float) else None,
+        cell.get("source") or cell.get("collection_method"),
+        ", ".join(cell.get("reasons") or ()) or None,
+    )
+
+
+def _met(met: Any) -> Mark:
+    if met is True:
+        return Mark("met", Tone.GOOD)
+    return Mark("NOT met", Tone.BAD) if met is False else Mark("unknown", Tone.WARNING)
+
+
+def diagnostics(evidence: Evidence) -> Section:
+    """Where the time goes and what the service bears."""
+    return Section(
+        "Diagnostics",
+        (*_hypotheses(evidence), *_profiles(evidence), *_statements(evidence), *_load_tests(evidence), *_capacity(evidence)),
+    )
+
+
+def _hypotheses(evidence: Evidence) -> list[Block]:
+    found = evidence.hypotheses["hypotheses"]
+    if not found:
+        return [Paragraph("No hypothesis could be framed.")]
+    table = tuple(
+        (
+            h.get("id"),
+            h.get("suspected_cause"),
+            Mark(str(h.get("status")), HYPOTHESES.get(str(h.get("status")), Tone.WARNING)),
+            h.get("status_reason"),
+        )
+        for h in found
+    )
+    return [Subheading("Hypotheses"), Table(("Hypothesis", "Suspected cause", "Status", "Why"), table)]
+
+
+def _profiles(evidence: Evidence) -> list[Block]:
+    blocks: list[Block] = [Subheading("Profiles")]
+    for profile in evidence.profiles:
+        told = f"{profile.get('service')}: {profile.get('samples')} samples in {figure(profile.get('seconds'), 's')} by {profile.get('profiler')}"
+        blocks.append(Paragraph(sentence(told), mark=None if profile.get("status") == "ok" else Mark(str(profile.get("status")), Tone.BAD)))
+        hot = profile.get("hot_functions") or ()
+        if hot:
+            table = tuple((Code(str(h.get("function"))), percent(h.get("self_percent")), percent(h.get("total_percent"))) for h in hot[:MAX_FUNCTIONS])
+            blocks.append(Table((f"Hot functions of {profile.get('service')}", "Own time", "With callees"), table))
+    return [*blocks, *pictures(evidence, "flame")]
+
+
+def _statements(evidence: Evidence) -> list[Block]:
+    blocks: list[Block] = [Subheading("Database statements")]
+    for service in evidence.query_plans["services"]:
+        statements = service.get("statements") or ()
+        table = tuple(_statement(s) for s in statements[:MAX_STATEMENTS])
+        if table:
+            blocks.append(Table((f"Statement of {service.get('service')}", "Share of time", "Calls", "Mean", "Finding"), table))
+        left = len(statements) - len(table)
+        if left > 0:
+            blocks.append(Paragraph(f"{left} more in evidence/query-plans.json."))
+        blocks += [Paragraph(sentence(f.get("text"))) for f in service.get("findings") or ()]
+    if len(blocks) == 1:
+        blocks.append(Paragraph("No statement was recorded."))
+    return blocks
+
+
+def _statement(statement: Document) -> tuple[Any, ...]:
+    written = " ".join(str(statement.get("statement")).split())
+    shown = written if len(written) <= MAX_STATEMENT else written[: MAX_STATEMENT - 1] + "…"
+    findings = tuple(str(f.get("text")) for f in statement.get("findings") or ())
+    return (
+        Code(shown),
+        percent(statement.get("share_percent")),
+        figure(statement.get("calls")),
+        figure(statement.get("mean_ms"), "ms"),
+        findings or (f"No plan: {statement['error']}" if statement.get("error") else None),
+    )
+
+
+def _load_tests(evidence: Evidence) -> list[Block]:
+    table = tuple(row for scenario in evidence.load_results["scenarios"] for row in _scenario(scenario))
+    header = ("Load test", "Measurement", "Offered", "Throughput", "p50", "p95", "p99", "Errors", "Targets")
+    return [Subheading("Load tests"), Table(header, table), *pictures(evidence, "load"), *_missed(evidence)]
+
+
+def _missed(evidence: Evidence) -> list[Block]:
+    found = evidence.load_results.get("bottlenecks") or ()
+    return [Table(("Bottleneck", "Service", "Severity"), rows(found, "issue", "service", "severity"))] if found else []
+
+
+def _scenario(scenario: Document) -> list[tuple[Any, ...]]:
+    """One row of a scenario, or one for each step where it climbs."""
+    valid = scenario.get("valid") is True
+    mark = Mark("valid", Tone.GOOD) if valid else Mark(f"INVALID: {'; '.join(scenario.get('invalid_reasons') or ('no reason given',))}", Tone.BAD)
+    name = f"{scenario.get('scenario')} ({scenario.get('endpoint')})" if scenario.get("endpoint") else str(scenario.get("scenario"))
+    results = scenario.get("results")
+    if results:
+        latency, throughput, errors = results.get("latency") or {}, results.get("throughput") or {}, results.get("error_rate") or {}
+        breached = [k for k, part in (("throughput", throughput), ("latency", latency), ("error rate", errors)) if part.get("status") == "breached"]
+        targets = Mark(f"breached: {', '.join(breached)}", Tone.BAD) if breached else Mark("met", Tone.GOOD)
+        return [
+            (
+                name, mark, figure(throughput.get("target"), "req/s"), figure(throughput.get("actual"), "req/s"),
+                *(figure(latency.get(p), "ms") for p in ("p50", "p95", "p99")), percent(errors.get("actual")), targets,
+            )
+        ]  # fmt: skip
+    steps = scenario.get("steps") or ()
+    if not steps:
+        return [(name, mark, *(None,) * 7)]
+    return [
+        (
+            f"{name}, step {place}", mark, figure(s.get("rate"), "req/s"), figure(s.get("throughput"), "req/s"),
+            *(figure(s.get(p), "ms") for p in ("p50", "p95", "p99")), percent(s.get("error_rate")), "none set",
+        )
+        for place, s in enumerate(steps, start=1)
+    ]  # fmt: skip
+
+
+def _capacity(evidence: Evidence) -> list[Block]:
+    blocks: list[Block] = [Subheading("Capacity and cost")]
+    currency = str(evidence.capacity.get("currency") or "")
+    for service in evidence.capacity["services"]:
+        capacity, scaling, cost = (service.get(key) or {} for key in ("capacity", "scaling", "cost"))
+        blocks.append(
+            Table(
+                (f"Capacity of {service.get('service')}", ""),
+                (
+                    ("Expected peak", figure(evidence.capacity.get("peak_rate"), "req/s")),
+                    ("Highest rate within all targets", figure(capacity.get("knee_rate"), "req/s")),
+                    ("Headroom over the peak", percent(capacity.get("headroom_percent"))),
+                    ("Scaling policy", scaling.get("policy")),
+                    ("Cost per hour", figure(cost.get("hourly"), currency)),
+                    *((u.get("metric"), f"{figure(u.get('percent'), 'percent')} ({u.get('assessment')})") for u in service.get("utilization") or ()),
+                ),
+            )
+        )
+    return blocks if len(blocks) > 1 else [*blocks, Paragraph("No capacity was analyzed.")]
+
+
+def pictures(evidence: Evidence, word: str) -> list[Block]:
+    """The pictures with `word` in their name, in the order of their names."""
+    return [Picture(name, caption) for name, caption in sorted(evidence.pictures.items()) if word in name]
