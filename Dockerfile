@@ -1,6 +1,6 @@
 # Two images: `perfproof` (every Airflow service and the demo target; the default) and `s3` (the S3 server).
 # Wheels in compose/wheelhouse are used instead of a package index; no index address stands in here.
-ARG BASE_IMAGE=docker.io/library/python:3.11-slim-bookworm
+ARG BASE_IMAGE=python:3.11-slim-bookworm
 
 FROM ${BASE_IMAGE} AS base
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \

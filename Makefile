@@ -9,7 +9,7 @@ OPTIMIZATION ?= index+batch
 # Byte code is worth writing: without it every Airflow process compiles Airflow again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-stop test test-unit test-long test-e2e lint lock clean-demo
+.PHONY: help install demo demo-stop test test-unit test-long test-e2e compose-env lint lock clean-demo
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ test-unit: install ## the tests of the pure core, in seconds
 
 test-e2e: install ## the tests that start a real Airflow
 	$(BIN)/python -m pytest -m "not long" tests/e2e
+
+compose-env: install ## write .env for docker-compose.yaml with generated secrets
+	$(BIN)/python -m perfproof_demo.compose_env .env
 
 lint: install ## ruff and mypy
 	$(BIN)/ruff check .

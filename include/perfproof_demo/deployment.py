@@ -81,12 +81,13 @@ def ensure_running(settings: DemoSettings, side: Side) -> Deployment:
 
     A build whose source has changed since cannot be started again: then the side is deployed anew.
     """
-    known = current(settings, side)
-    if known is not None and known.content == content_id(parse_optimizations(known.optimizations)):
-        with exclusive(settings, "deployment"):
+    # Read under the lock: a deployment under way would otherwise be followed by a start of what it replaced.
+    with exclusive(settings, "deployment"):
+        known = current(settings, side)
+        if known is not None and known.content == content_id(parse_optimizations(known.optimizations)):
             if not _answers(settings, side, known.build):
                 _start(settings, side, build=known.build, optimizations=parse_optimizations(known.optimizations))
-        return known
+            return known
     if known is None and side is Side.CANDIDATE:
         return rollback(settings)
     return deploy(settings, side, known.optimizations if known is not None else ())

@@ -94,6 +94,7 @@ class Cycle:
             "schema_version": 1,
         }
         store.open_run(genesis=genesis, time=now(), actor=cycle.actor, attempt=cycle.attempt)
+        cycle.publish("evidence/protocol.yaml", lambda: data)
         return cycle
 
     @classmethod

@@ -115,7 +115,7 @@ def test_no_other_task_sends_load(flow: Any) -> None:
 
 def python_of(task: Any) -> Any:
     """The function of a task, mapped or not; None for the classes that wait."""
-    return task.partial_kwargs.get("python_callable") if task.is_mapped else getattr(task, "python_callable", None)
+    return getattr(task, "python_callable", None)
 
 
 @pytest.mark.parametrize("task_id", sorted(SENDS_LOAD - {"diagnostics.profile_transactions", "diagnostics.run_load_tests"}))

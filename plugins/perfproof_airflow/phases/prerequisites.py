@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from airflow.sdk import task_group
@@ -32,11 +33,12 @@ def verify_artifacts(cycle: Any) -> dict[str, Any]:
     files = found_artifacts(cycle.protocol)
     findings = examine_artifacts(cycle.protocol, files, now=now())
     check_required(findings)
+    kept = []
     for finding in findings:
         data = files[finding["name"]].data
         if finding["status"] == "ok" and data is not None:
-            cycle.store.put_object(data)
-    return cycle.publish("evidence/prerequisite-artifacts.json", lambda: {"artifacts": findings})
+            kept.append(cycle.publish(f"evidence/input-{finding['name'].lower()}", functools.partial(bytes, data)))
+    return cycle.publish("evidence/prerequisite-artifacts.json", lambda: {"artifacts": findings}, inputs=kept)
 
 
 @step

@@ -12,7 +12,8 @@ atexit.register(shutil.rmtree, _home, ignore_errors=True)
 os.environ["AIRFLOW_HOME"] = _home
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
-import json  # noqa: E402  Airflow's home comes first
+import functools  # noqa: E402  Airflow's home comes first
+import json  # noqa: E402
 from collections.abc import Callable  # noqa: E402
 from dataclasses import dataclass, field  # noqa: E402
 from datetime import UTC, datetime, timedelta  # noqa: E402
@@ -143,7 +144,17 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AIRFLOW__PERFPROOF__WORKSPACE", str(tmp_path))
     key = {"conn_type": "generic", "login": KEY_ID, "password": KEY_HEX}
     monkeypatch.setenv("AIRFLOW_CONN_PERFPROOF_APPROVALS", json.dumps(key))
+    # Reading the file is pure and takes 0.1 s, and every look at the cycle does it.
+    monkeypatch.setattr("perfproof_airflow.cycle.load_protocol", read_once)
     return tmp_path
+
+
+@functools.cache
+def read_once(data: bytes, *, where: str) -> Any:
+    """The protocol in `data`, read once for all tests."""
+    from perfproof.config import load_protocol
+
+    return load_protocol(data, where=where)
 
 
 @pytest.fixture
