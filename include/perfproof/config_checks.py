@@ -46,7 +46,12 @@ def check_protocol(protocol: Protocol, *, where: str) -> None:
     """Raises ConfigError for the first thing in `protocol` that contradicts itself or the specification."""
     if protocol.schema_version != 1:
         raise _refuse(
-            130, f"{where}.schema_version", "unknown schema version", "upgrade perfproof or the file", got=protocol.schema_version, expected=1
+            130,
+            f"{where}.schema_version",
+            "unknown schema version",
+            "upgrade perfproof or the file",
+            got=protocol.schema_version,
+            expected=1,
         )
     _check_identifier(protocol.name, f"{where}.name")
     _check_roles(protocol, where)
@@ -98,7 +103,12 @@ def _check_approvals(protocol: Protocol, where: str) -> None:
     approvals = protocol.approvals
     if not 0 < approvals.expires_after_days <= MAX_EXPIRY_DAYS:
         raise _refuse(
-            139, f"{where}.approvals.expires_after_days", "out of range", "choose 30 or less", got=approvals.expires_after_days, expected="0 to 30"
+            139,
+            f"{where}.approvals.expires_after_days",
+            "out of range",
+            "choose 30 or less",
+            got=approvals.expires_after_days,
+            expected="0 to 30",
         )
     if approvals.poll_seconds <= 0:
         raise _refuse(139, f"{where}.approvals.poll_seconds", "out of range", "choose a positive number", got=approvals.poll_seconds)
@@ -135,7 +145,9 @@ def _check_prerequisites(protocol: Protocol, where: str) -> None:
     for artifact in protocol.prerequisites:
         check_relative(artifact.path, f"{where}.prerequisites[{artifact.name}].path")
         if artifact.max_age_days <= 0:
-            raise _refuse(145, f"{where}.prerequisites[{artifact.name}].max_age_days", "not positive", "give days", got=artifact.max_age_days)
+            raise _refuse(
+                145, f"{where}.prerequisites[{artifact.name}].max_age_days", "not positive", "give days", got=artifact.max_age_days
+            )
 
 
 def check_relative(path: str, where: str) -> None:
@@ -203,7 +215,11 @@ def _check_load(load: Load, where: str) -> None:
     for target in load.allow:
         if not HOST.match(target.host) or not 0 < target.port < 65536:
             raise _refuse(
-                161, f"{where}.allow", "not a host and port", "plain host names or addresses, no URL, * or network", got=f"{target.host}:{target.port}"
+                161,
+                f"{where}.allow",
+                "not a host and port",
+                "plain host names or addresses, no URL, * or network",
+                got=f"{target.host}:{target.port}",
             )
         try:
             address = ipaddress.ip_address(target.host)
@@ -211,7 +227,11 @@ def _check_load(load: Load, where: str) -> None:
             continue
         if address.is_unspecified or address.is_multicast or address.is_link_local:
             raise _refuse(162, f"{where}.allow", "this address may never be a target", "remove it", got=target.host)
-    for name, value in (("max_rate", load.max_rate), ("max_duration_seconds", load.max_duration_seconds), ("window_hours", load.window_hours)):
+    for name, value in (
+        ("max_rate", load.max_rate),
+        ("max_duration_seconds", load.max_duration_seconds),
+        ("window_hours", load.window_hours),
+    ):
         if value <= 0:
             raise _refuse(163, f"{where}.{name}", "not positive", "give a bound", got=value)
     if load.max_tests < 1:
@@ -223,11 +243,15 @@ def _check_load(load: Load, where: str) -> None:
         rates = [profile.peak.rate, profile.failure.rate, profile.measurement.rate, *profile.stress.rates]
         seconds = [profile.peak.seconds, profile.failure.seconds, profile.measurement.block_seconds, profile.stress.seconds_each]
         if min(rates) <= 0 or max(rates) > load.max_rate:
-            raise _refuse(165, place, "a rate is not positive or above max_rate", "lower it", got=max(rates), expected=f"0 to {load.max_rate:g}")
+            raise _refuse(
+                165, place, "a rate is not positive or above max_rate", "lower it", got=max(rates), expected=f"0 to {load.max_rate:g}"
+            )
         if min(seconds) <= 0 or max(seconds) > load.max_duration_seconds:
             raise _refuse(166, place, "a duration is not positive or above max_duration_seconds", "shorten it", got=max(seconds))
         if profile.measurement.blocks < 4:
-            raise _refuse(167, f"{place}.measurement.blocks", "too few to decide anything", "4 blocks a side at least", got=profile.measurement.blocks)
+            raise _refuse(
+                167, f"{place}.measurement.blocks", "too few to decide anything", "4 blocks a side at least", got=profile.measurement.blocks
+            )
 
 
 def _check_optimizations(protocol: Protocol, where: str) -> None:

@@ -8,34 +8,57 @@ from typing import Any
 
 from perfproof import markdown as md
 from perfproof.config import Labels
+from perfproof.inputs.backlog import MAX_ITEMS, SCHEMA_VERSION
 from perfproof.moments import stamp
+from perfproof.report.blocks import sentence
+from perfproof.slo import achievement
 
 
 def backlog(
     *, plan: Mapping[str, Any], hypotheses: Mapping[str, Any], validation: Mapping[str, Any], load_results: Mapping[str, Any],
     considered: Sequence[str], run: str, now: datetime,
 ) -> dict[str, Any]:  # fmt: skip
-    """`performance-intake-backlog.json`: planned work that was not done, open hypotheses, breached load targets, short guards."""
+    """`performance-intake-backlog.json`, as `perfproof.inputs.backlog` reads it in the next cycle.
+
+    It holds planned work that was not done, open hypotheses, breached load targets, regressed and undecided guards, and
+    metrics that nobody guards. `metric` is None where an item is about none.
+    """
     done = set(validation.get("optimizations") or [validation["optimization_id"]])
+    # What was measured belongs to the service that was measured; an old report without it is about the first one considered.
+    measured = str(validation.get("service") or (considered[0] if considered else ""))
     items: list[dict[str, Any]] = []
 
-    def add(kind: str, service: str, title: str, why: str) -> None:
-        items.append({"id": f"BLG-{len(items) + 1:03d}", "kind": kind, "service": service, "title": title, "reason": why})
+    def add(kind: str, service: Any, title: Any, why: Any, metric: Any = None) -> None:
+        items.append(
+            {
+                "id": f"BLG-{len(items) + 1:03d}",
+                "kind": kind,
+                "service": str(service),
+                "title": str(title).strip() or "UNKNOWN",
+                "reason": str(why),
+                "metric": None if metric is None else str(metric),
+            }
+        )
 
     for task in plan["tasks"]:
         if task["id"] not in done:
-            add("optimization", task["service"], task["title"], "planned in this cycle and not implemented")
+            add("optimization", task["service"], task["title"], "planned in this cycle and not implemented", task.get("baseline_metric"))
+    for task in plan.get("not_planned") or ():
+        why = f"proposed and not planned: {task.get('reason') or 'no reason given'}"
+        add("optimization", task.get("service") or measured, task.get("title") or task.get("id"), why)
     for hypothesis in hypotheses["hypotheses"]:
         if hypothesis["status"] == "open":
-            add("hypothesis", hypothesis["service"], hypothesis["symptom"], f"not decided: {hypothesis['confirming_evidence']}")
-    for bottleneck in load_results.get("bottlenecks", ()):
-        add("load", str(bottleneck["service"]), str(bottleneck["issue"]), f"severity {bottleneck['severity']} before the optimization")
-    for guard in validation.get("guards", ()):
+            why = f"not decided: {hypothesis['confirming_evidence']}"
+            add("hypothesis", hypothesis["service"], hypothesis["symptom"], why, hypothesis.get("metric"))
+    for bottleneck in load_results.get("bottlenecks") or ():
+        add("load", bottleneck["service"], bottleneck["issue"], f"severity {bottleneck['severity']} before the optimization")
+    for guard in validation.get("guards") or ():
         if guard["label"] != "no regression":
-            add("guard", str(considered[0]) if considered else "", str(guard["metric"]), str(guard["reason"]))
-    for entry in validation.get("unguarded", ()):
-        add("unguarded", str(considered[0]) if considered else "", str(entry["metric"]), str(entry["reason"]))
-    return {"created_at": stamp(now), "run": run, "items": items}
+            title = f"{guard['metric']}: {'worse after the change' if guard['label'] == 'regression' else 'not decided'}"
+            add("guard", measured, title, guard["reason"], guard["metric"])
+    for entry in validation.get("unguarded") or ():
+        add("unguarded", measured, f"{entry['metric']}: no guard watches it", entry["reason"], entry["metric"])
+    return {"schema_version": SCHEMA_VERSION, "created_at": stamp(now), "run": run, "items": items[:MAX_ITEMS]}
 
 
 def improvement_notes(
@@ -43,18 +66,35 @@ def improvement_notes(
     recipients: Mapping[str, str], report_sha256: str, now: datetime,
 ) -> str:  # fmt: skip
     """`continuous-improvement-notes.md`: recommendations for the next protocol and for monitoring, each with its recipient."""
-    lines = ["# Continuous improvement notes", "", f"Written at {stamp(now)}. The report they follow has sha256 {md.code(report_sha256)}.", ""]
-    lines += [f"## Recommendations for {labels.next_protocol}", "", f"Recipient: {md.text(recipients['next_protocol'])}", ""]
-    gained = validation["improvement"]["percentage"]
-    lines.append(f"- {md.text(validation['target_metric'])} improved by {gained} % with {md.text(', '.join(validation.get('optimizations', [])))}.")
+    lines = [
+        "# Continuous improvement notes",
+        "",
+        f"Written at {stamp(now)}. The report they follow has SHA-256 {md.code(report_sha256)}.",
+        "",
+    ]
+    lines += _heading(labels.next_protocol, recipients["next_protocol"])
+    changes = ", ".join(str(name) for name in validation.get("optimizations") or [validation["optimization_id"]])
+    told = f"{validation['target_metric']}: {achievement(validation['improvement'].get('percentage'))} ({changes})"
+    lines.append(f"- {md.text(sentence(told))}")
     for item in backlog_document["items"]:
-        lines.append(f"- {md.text(item['id'])} ({md.text(item['kind'])}): {md.text(item['title'])}. {md.text(item['reason'])}.")
+        lines.append(
+            f"- {md.text(item['id'])} ({md.text(item['kind'])}): {md.text(sentence(item['title']))} {md.text(sentence(item['reason']))}"
+        )
     if not backlog_document["items"]:
         lines.append("- Nothing is left open by this cycle.")
-    lines += ["", f"## Recommendations for {labels.monitoring}", "", f"Recipient: {md.text(recipients['monitoring'])}", ""]
+    # Two headings of the same name would be one: the labels are configured and may be equal.
+    monitoring = labels.monitoring if labels.monitoring != labels.next_protocol else f"{labels.monitoring} (monitoring)"
+    lines += ["", *_heading(monitoring, recipients["monitoring"])]
     for update in slo_record["updates"]:
-        alerts = "; ".join(update["alert_thresholds"])
-        lines.append(f"- Watch {md.text(update['slo_name'])} at {md.text(update['new_target'])}. Alerts: {md.text(alerts)}.")
-    for entry in validation.get("unguarded", ()):
-        lines.append(f"- {md.text(entry['metric'])} was not guarded ({md.text(entry['reason'])}): watch it after the rollout.")
+        alerts = "; ".join(str(threshold) for threshold in update["alert_thresholds"])
+        lines.append(f"- Watch {md.text(update['slo_name'])} at {md.text(update['new_target'])}. Alerts: {md.text(sentence(alerts))}")
+    watched = validation.get("unguarded") or ()
+    for entry in watched:
+        lines.append(f"- Watch {md.text(entry['metric'])} after the rollout. {md.text(sentence(entry['reason']))}")
+    if not slo_record["updates"] and not watched:
+        lines.append("- No objective changed and every metric was guarded: monitoring stays as it is.")
     return "\n".join(lines) + "\n"
+
+
+def _heading(label: str, recipient: str) -> list[str]:
+    return [f"## Recommendations for {md.text(label)}", "", f"Recipient: {md.text(recipient)}", ""]

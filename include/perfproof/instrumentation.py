@@ -1,4 +1,4 @@
-"""Monitoring that follows the new expectation: alert rules, a dashboard, a tracing threshold, and the log of them.
+"""Monitoring that follows the new expectation: alert rules, a dashboard, a tracing policy, and the log of them.
 
 Phase 3 prepares, phase 4 applies after the SLO approval and supersedes the log.
 """
@@ -6,6 +6,7 @@ Phase 3 prepares, phase 4 applies after the SLO approval and supersedes the log.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,54 +17,116 @@ from perfproof import markdown as md
 from perfproof.config import Service
 from perfproof.moments import stamp
 from perfproof.slo import ALERT_WINDOWS
-from perfproof.telemetry import Direction
+from perfproof.telemetry import Direction, MetricKind, Unit
 
 RULES, DASHBOARD, TRACING = "alert-rules.yaml", "dashboard.json", "tracing.json"
+PLACEHOLDER = re.compile(r"\$(instance|service|window)\b")
+# Units as Grafana names them; what it has no name for is shown as a plain number.
+GRAFANA_UNITS = {Unit.MILLISECONDS: "ms", Unit.SECONDS: "s", Unit.PER_SECOND: "reqps", Unit.PERCENT: "percent", Unit.MEBIBYTES: "mbytes"}
+MILLISECONDS = {Unit.MILLISECONDS: 1.0, Unit.SECONDS: 1000.0}
+Update = Mapping[str, Any]
+
+
+def instrumentation_files(*, service: Service, updates: Sequence[Update]) -> dict[str, bytes]:
+    """The files that make monitoring follow `updates` (of an SLO proposal or of the provisional one), by name.
+
+    Prometheus alert rules, a Grafana dashboard, and policies for the tail sampling processor of the OpenTelemetry Collector.
+    """
+    rules = [rule for update in updates for rule in _rules(service, update)]
+    panels = [_panel(service, update, place) for place, update in enumerate(updates)]
+    policies = [policy for update in updates if (policy := _policy(service, update)) is not None]
+    group = {"groups": [{"name": f"perfproof-{service.name}", "rules": rules}]}
+    dashboard = {"title": f"{service.name}: objectives", "uid": f"perfproof-{service.name}"[:40], "schemaVersion": 39, "panels": panels}
+    return {
+        RULES: yaml.safe_dump(group, sort_keys=False, allow_unicode=True, width=1000).encode(),
+        DASHBOARD: _json(dashboard),
+        TRACING: _json({"processors": {"tail_sampling": {"policies": policies}}}),
+    }
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def _query(service: Service, metric: str, window: str) -> str:
     spec = service.metric(metric)
-    query = spec.query if spec else ""
-    substitutes = {"$instance": service.endpoints.baseline.instance, "$service": service.name, "$window": window}
-    for name, value in substitutes.items():
-        query = query.replace(name, value)
-    return query
+    values = {"instance": _quoted(service.endpoints.baseline.instance), "service": _quoted(service.name), "window": window}
+    return PLACEHOLDER.sub(lambda found: values[found[1]], spec.query if spec else "")
 
 
-def instrumentation_files(*, service: Service, updates: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
-    """The files that make monitoring follow `updates` (of an SLO proposal or of the provisional one), by name."""
-    rules, panels, thresholds = [], [], []
-    for update in updates:
-        spec = service.metric(str(update["metric"]))
-        lower = spec is None or spec.direction is Direction.LOWER
-        sign, target = (">" if lower else "<"), update["new_value"]
-        for severity, long, short in ALERT_WINDOWS:
-            sides = [f"({_query(service, str(update['metric']), window)}) {sign} {target:g}" for window in (long, short)]
-            rules.append(
-                {
-                    "alert": f"{service.name}_{update['metric']}_{severity}",
-                    "expr": " and ".join(sides),
-                    "labels": {"severity": severity, "service": service.name},
-                    "annotations": {
-                        "summary": f"{update['metric']} beyond {update['new_target']} over {long} and {short}",
-                        "escalation": str(update["escalation_policy"]),
-                    },
-                }
-            )
-        panels.append(
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _lower(service: Service, metric: str) -> bool:
+    spec = service.metric(metric)
+    return spec is None or spec.direction is Direction.LOWER
+
+
+def _rules(service: Service, update: Update) -> list[dict[str, Any]]:
+    """One alert for each pair of windows: both must breach, so that it is neither hasty nor late to end."""
+    metric = str(update["metric"])
+    sign = ">" if _lower(service, metric) else "<"
+    rules = []
+    for severity, long, short in ALERT_WINDOWS:
+        sides = [f"({_query(service, metric, window)}) {sign} {update['new_value']:.12g}" for window in (long, short)]
+        rules.append(
             {
-                "title": str(update["slo_name"]),
-                "type": "timeseries",
-                "targets": [{"expr": _query(service, str(update["metric"]), "5m")}],
-                "fieldConfig": {"defaults": {"unit": str(update["unit"]), "thresholds": {"steps": [{"color": "red", "value": target}]}}},
+                "alert": f"{service.name}_{metric}_{severity}",
+                "expr": " and ".join(sides),
+                "labels": {"severity": severity, "service": service.name},
+                "annotations": {
+                    "summary": _annotation(f"{metric} beyond {update['new_target']} over {long} and {short}"),
+                    "escalation": _annotation(str(update["escalation_policy"])),
+                },
             }
         )
-        thresholds.append({"service": service.name, "metric": str(update["metric"]), "slow_above": target, "unit": str(update["unit"])})
-    group = {"groups": [{"name": f"perfproof-{service.name}", "rules": rules}]}
+    return rules
+
+
+def _annotation(text: str) -> str:
+    """`text` as Prometheus shows it: annotations are templates, so braces of others must not begin an action."""
+    return md.visible(text).replace("{{", '{{ "{{" }}')
+
+
+def _panel(service: Service, update: Update, place: int) -> dict[str, Any]:
+    metric, target = str(update["metric"]), update["new_value"]
+    colours = ("green", "red") if _lower(service, metric) else ("red", "green")
+    spec = service.metric(metric)
     return {
-        RULES: yaml.safe_dump(group, sort_keys=False, allow_unicode=True, width=1000).encode(),
-        DASHBOARD: (json.dumps({"title": f"{service.name}: objectives", "panels": panels}, indent=2) + "\n").encode(),
-        TRACING: (json.dumps({"keep_traces": thresholds}, indent=2) + "\n").encode(),
+        "id": place + 1,
+        "title": md.visible(update["slo_name"]),
+        "type": "timeseries",
+        "gridPos": {"h": 8, "w": 24, "x": 0, "y": 8 * place},
+        "targets": [{"refId": "A", "expr": _query(service, metric, "5m")}],
+        "fieldConfig": {
+            "defaults": {
+                "unit": GRAFANA_UNITS.get(spec.unit, "none") if spec else "none",
+                "custom": {"thresholdsStyle": {"mode": "line"}},
+                "thresholds": {
+                    "mode": "absolute",
+                    "steps": [{"color": colours[0], "value": None}, {"color": colours[1], "value": target}],
+                },
+            }
+        },
+    }
+
+
+def _policy(service: Service, update: Update) -> dict[str, Any] | None:
+    """Keeps every trace of the service that is slower than the target. None where the metric is no latency."""
+    spec = service.metric(str(update["metric"]))
+    if spec is None or spec.kind is not MetricKind.LATENCY or spec.unit not in MILLISECONDS:
+        return None
+    threshold = max(1, round(update["new_value"] * MILLISECONDS[spec.unit]))
+    return {
+        "name": f"{service.name}_{spec.name}_slow",
+        "type": "and",
+        "and": {
+            "and_sub_policy": [
+                {"name": "service", "type": "string_attribute", "string_attribute": {"key": "service.name", "values": [service.name]}},
+                {"name": "slow", "type": "latency", "latency": {"threshold_ms": threshold}},
+            ]
+        },
     }
 
 
@@ -71,7 +134,7 @@ def instrumentation_log(
     *,
     state: str,
     service: Service,
-    updates: Sequence[Mapping[str, Any]],
+    updates: Sequence[Update],
     files: Mapping[str, Mapping[str, str]],
     directory: str,
     validation_ref: Mapping[str, str],
@@ -82,27 +145,50 @@ def instrumentation_log(
 
     The three headings are the spec's (phase 3, step 3): dashboards, alerts and tracing.
     """
-    verb = {"prepared": "Prepared, not yet applied: it takes effect after the SLO approval", "applied": "Applied"}[state]
+    meaning = {
+        "prepared": "Nothing is changed yet: the files below take effect after the SLO approval.",
+        "applied": "The SLO update is approved, and the files below are in the directory that monitoring reads.",
+    }[state]
     lines = [
         "# Instrumentation update log",
         "",
-        f"- State: **{state}**. {verb}.",
+        f"- State: **{state}**. {meaning}",
         f"- Written at {stamp(now)} for service {md.code(service.name)}, builds "
         + ", ".join(f"{side} {md.code(build)}" for side, build in builds.items())
         + ".",
-        f"- Follows from {md.code(validation_ref['name'])} sha256 {md.code(validation_ref['sha256'])}.",
+        f"- Follows from {md.code(validation_ref['name'])}, SHA-256 {md.code(validation_ref['sha256'])}.",
         f"- Directory: {md.code(directory)}",
         "",
     ]
-    words = {
-        "Dashboards": (DASHBOARD, "panel {slo_name}: red line at {new_target} (was {previous_target})"),
-        "Alerts": (RULES, "{slo_name}: {alerts}"),
-        "Tracing": (TRACING, "keep every trace of {service} slower than {new_target}"),
+    said = {
+        "Dashboards": (DASHBOARD, [_dashboard_line(update) for update in updates]),
+        "Alerts": (RULES, [_alert_line(update, threshold) for update in updates for threshold in update["alert_thresholds"]]),
+        "Tracing": (TRACING, [_tracing_line(service, update) for update in updates]),
     }
-    for heading, (name, sentence) in words.items():
-        lines += [f"## {heading}", "", f"File {md.code(name)}, sha256 {md.code(files[name]['sha256'])}.", ""]
-        for update in updates:
-            filled = sentence.format(**{**update, "alerts": "; ".join(update["alert_thresholds"])})
-            lines.append(f"- {md.text(filled)}")
+    for heading, (name, sentences) in said.items():
+        lines += [f"## {heading}", "", f"File {md.code(name)}, SHA-256 {md.code(files[name]['sha256'])}.", ""]
+        lines += [f"- {md.text(line)}" for line in sentences] or ["- No objective asks for a change here."]
         lines.append("")
     return "\n".join(lines)
+
+
+def _confirmed(update: Update) -> bool:
+    return bool(update.get("previous_value") == update["new_value"])
+
+
+def _dashboard_line(update: Update) -> str:
+    target = f"line at {update['new_target']}"
+    told = f"{target}, confirmed as it was" if _confirmed(update) else f"{target}, before: {update['previous_target']}"
+    return f"Panel {update['slo_name']}: {told}."
+
+
+def _alert_line(update: Update, threshold: str) -> str:
+    told = " (target confirmed as it was)" if _confirmed(update) else ""
+    return f"{update['slo_name']}: {threshold}{told}. Escalation: {str(update['escalation_policy']).rstrip('.')}."
+
+
+def _tracing_line(service: Service, update: Update) -> str:
+    if _policy(service, update) is None:
+        return f"{update['metric']} is no latency, so no trace is slow by it: the sampling of traces is left as it is."
+    told = ", as before" if _confirmed(update) else ""
+    return f"Keep every trace of {service.name} that takes longer than {update['new_target']}{told}."

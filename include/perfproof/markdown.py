@@ -10,7 +10,9 @@ SPECIAL = "\\`*[]<>#|~$&"
 MAX_TEXT = 2000
 # GitHub's Markdown makes links of these without any bracket (and mentions people), and a backslash does not stop it for addresses.
 LINKS_ITSELF = re.compile(r"\S*(?:\S:/|www\.|mailto:|@)\S*", re.IGNORECASE)
-LIST_NUMBER = re.compile(r"^(\d+)([.)])")
+LIST_NUMBER = re.compile(r"^(\d+)([.)])(?=\s|$)")
+# A bullet, a rule, the underline of a heading, the row below the head of a table.
+LINE_MARK = re.compile(r"^(?:([-+])(?=\s|$|\1)|[=:])")
 
 
 def visible(value: Any) -> str:
@@ -29,7 +31,7 @@ def text(value: Any) -> str:
         end = found.end()
     parts.append(_escaped(shown[end:]))
     line = LIST_NUMBER.sub(r"\1\\\2", "".join(parts))
-    return "\\" + line if line[:1] in ("-", "+", "=", ":") else line
+    return "\\" + line if LINE_MARK.match(line) else line
 
 
 def _escaped(shown: str) -> str:

@@ -64,7 +64,12 @@ def read_parameters(raw: Mapping[str, Any], protocol: Protocol) -> Parameters:
     objective = _text(raw, "objective") or protocol.objective
     if len(objective) > MAX_OBJECTIVE:
         raise ParameterError(
-            203, where="params.objective", what="too long", got=f"{len(objective)} characters", expected=f"at most {MAX_OBJECTIVE}", fix="shorten"
+            203,
+            where="params.objective",
+            what="too long",
+            got=f"{len(objective)} characters",
+            expected=f"at most {MAX_OBJECTIVE}",
+            fix="shorten",
         )
     return Parameters(
         protocol=_text(raw, "protocol") or protocol.name,

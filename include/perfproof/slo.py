@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +36,8 @@ def nice_up(value: float) -> float:
 
 def nice_down(value: float) -> float:
     """The largest round number at or below `value`, for metrics where higher is better."""
+    if not math.isfinite(value) or value <= 0:
+        raise ArtifactError(401, where="SLO target", what="cannot be rounded", got=value, expected="a positive number", fix="measure again")
     power = 10.0 ** math.floor(math.log10(value))
     return float(f"{max(step for step in NICE if step * power <= value * (1 + 1e-12)) * power:.12g}")
 
@@ -75,54 +78,98 @@ def propose_updates(
         raise ArtifactError(402, where="target_metric", what="not a metric of the service", got=metric, fix="correct the protocol file")
     if len(candidate_blocks) < MIN_BLOCKS:
         raise ArtifactError(
-            403, where="SLO proposal", what="too few measured blocks", got=len(candidate_blocks), expected=f"{MIN_BLOCKS} or more", fix="measure again"
+            403,
+            where="SLO proposal",
+            what="too few measured blocks",
+            got=len(candidate_blocks),
+            expected=f"{MIN_BLOCKS} or more",
+            fix="measure again",
         )
-    share = headroom(candidate_blocks)
-    lower = spec.direction is Direction.LOWER
-    if lower:
-        bound = upper_bound_of_median(candidate_blocks)
-        proved = nice_up(bound * (1 + share))
-    else:
-        bound = -upper_bound_of_median([-value for value in candidate_blocks])
-        proved = nice_down(bound / (1 + share))
+    bad = [value for value in candidate_blocks if not math.isfinite(value) or value < 0]
+    if bad:
+        raise ArtifactError(
+            404,
+            where="SLO proposal",
+            what="a block is no measurement",
+            got=bad[0],
+            expected="a finite number, 0 or more",
+            fix="measure again",
+        )
+    measured = _measured(candidate_blocks, lower=spec.direction is Direction.LOWER)
     slos = [slo for slo in service.slos if slo.metric == metric]
-    updates = [
-        _update(slo, spec.unit.value, proved, share, bound, validation, service, lower=lower) for slo in slos or [_first_slo(metric, spec)]
-    ]
+    gained = achievement(validation["improvement"].get("percentage"))
+    updates = [_update(slo, measured, gained, service) for slo in slos] or [_first(metric, spec.unit.value, measured, gained, service)]
     return {"proposal_date": stamp(now), "validation": dict(validation_ref), "service": service.name, "updates": updates}
 
 
-def _first_slo(metric: str, spec: Any) -> Slo:
-    return Slo(
-        name=metric, metric=metric, target=math.inf, unit=spec.unit, objective_percent=99.0, sla=None,
-        escalation_policy="UNKNOWN", alert_threshold="none",
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What the blocks support: the bound of the candidate, the headroom as a share, and the target (None: no target follows)."""
+
+    bound: float
+    headroom: float
+    target: float | None
+    lower: bool
 
 
-def _update(
-    slo: Slo, unit: str, proved: float, share: float, bound: float, validation: Mapping[str, Any], service: Service, *, lower: bool
+def _measured(blocks: Sequence[float], *, lower: bool) -> _Measured:
+    share = headroom(blocks)
+    bound = upper_bound_of_median(blocks) if lower else -upper_bound_of_median([-value for value in blocks])
+    if bound <= 0:
+        # No requests failed, say: zero plus headroom is still zero, and no service can promise that.
+        return _Measured(bound, share, None, lower)
+    return _Measured(bound, share, nice_up(bound * (1 + share)) if lower else nice_down(bound / (1 + share)), lower)
+
+
+def achievement(percentage: Any) -> str:
+    """What the optimization brought, in the words of the spec's sample; a change for the worse is not called an improvement."""
+    if isinstance(percentage, bool) or not isinstance(percentage, int | float) or not math.isfinite(percentage):
+        return "The improvement is unknown"
+    if percentage > 0:
+        return f"Optimization achieved {percentage:.6g}% improvement"
+    return "Optimization achieved no improvement" if percentage == 0 else f"Optimization made it {-percentage:.6g}% worse"
+
+
+def with_unit(value: float, unit: str) -> str:
+    """A target as people write it: `350ms`, `0.5%`, `950 req/s`."""
+    short = {"percent": "%"}.get(unit, unit)
+    return f"{value:.12g}{short if short in ('ms', 's', '%') else ' ' + short}"
+
+
+def _update(slo: Slo, measured: _Measured, gained: str, service: Service) -> dict[str, Any]:
+    tighter = measured.target is not None and (measured.target < slo.target if measured.lower else measured.target > slo.target)
+    new = measured.target if tighter and measured.target is not None else slo.target
+    reason = gained if tighter else f"{gained}; the measured bound does not support a tighter target, so the one in force is confirmed"
+    return _entry(slo.name, slo.metric, slo.unit.value, slo.target, new, reason, slo.escalation_policy, measured, service)
+
+
+def _first(metric: str, unit: str, measured: _Measured, gained: str, service: Service) -> dict[str, Any]:
+    if measured.target is None:
+        raise ArtifactError(
+            405, where=f"SLO of {metric}", what="no target follows from a bound of zero", got=measured.bound, expected="a positive bound",
+            fix="name an SLO for the metric in the protocol file; it is then confirmed",
+        )  # fmt: skip
+    reason = f"{gained}; no objective was in force for this metric, this is the first"
+    return _entry(metric, metric, unit, None, measured.target, reason, "UNKNOWN", measured, service)
+
+
+def _entry(
+    name: str, metric: str, unit: str, old: float | None, new: float, reason: str, escalation: str, measured: _Measured, service: Service
 ) -> dict[str, Any]:
-    tighter = proved < slo.target if lower else proved > slo.target
-    new = proved if tighter or math.isinf(slo.target) else slo.target
-    improvement = validation["improvement"]["percentage"]
-    reason = f"Optimization achieved {improvement}% improvement"
-    if not tighter:
-        reason += "; the measured bound does not support a tighter target, so the one in force is confirmed"
-    known = math.isfinite(slo.target)
     return {
-        "slo_name": slo.name,
+        "slo_name": name,
         "service": service.name,
-        "metric": slo.metric,
-        "previous_target": f"{slo.target:g}{unit}" if known else "none",
-        "new_target": f"{new:g}{unit}",
-        "previous_value": slo.target if known else None,
+        "metric": metric,
+        "previous_target": "none" if old is None else with_unit(old, unit),
+        "new_target": with_unit(new, unit),
+        "previous_value": old,
         "new_value": new,
         "unit": unit,
         "justification": reason,
-        "measured_bound": round(bound, 3),
-        "headroom_percent": round(100 * share, 1),
-        "alert_thresholds": alert_thresholds(slo.metric, new, unit, lower=lower),
-        "escalation_policy": slo.escalation_policy,
+        "measured_bound": round(measured.bound, 3),
+        "headroom_percent": round(100 * measured.headroom, 1),
+        "alert_thresholds": alert_thresholds(metric, new, unit, lower=measured.lower),
+        "escalation_policy": escalation,
     }
 
 
@@ -133,7 +180,7 @@ ALERT_WINDOWS = (("page", "1h", "5m"), ("ticket", "6h", "30m"))
 def alert_thresholds(metric: str, target: float, unit: str, *, lower: bool) -> list[str]:
     """The alerts of a target in words, one for each pair of windows."""
     word = "above" if lower else "below"
-    return [f"{severity}: {metric} {word} {target:g} {unit} over {long} and over {short}" for severity, long, short in ALERT_WINDOWS]
+    return [f"{severity}: {metric} {word} {target:.12g} {unit} over {long} and over {short}" for severity, long, short in ALERT_WINDOWS]
 
 
 def slo_update_record(

@@ -28,7 +28,7 @@ class _StrictYaml(yaml.SafeLoader):
     """SafeLoader that refuses duplicate keys, aliases, and the number spellings of YAML 1.1 that people do not mean."""
 
 
-def _refuse_duplicates(loader: _StrictYaml, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+def _refuse_duplicates(loader: _StrictYaml, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
@@ -107,9 +107,7 @@ def _small_integer(text: str) -> int:
     return int(text)
 
 
-def read_json(
-    data: bytes, *, where: str, limit: int = 16 << 20, error: type[PerfproofError] = ArtifactError, number: int = 111
-) -> Any:
+def read_json(data: bytes, *, where: str, limit: int = 16 << 20, error: type[PerfproofError] = ArtifactError, number: int = 111) -> Any:
     """The JSON value in `data`: duplicate keys, NaN, infinities and integers beyond 2^53-1 are errors."""
     if len(data) > limit:
         raise error(number, where=where, what="JSON is too large", got=f"{len(data)} bytes", expected=f"at most {limit}", fix="shorten it")

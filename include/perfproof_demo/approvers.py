@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 
+from perfproof_airflow.rest import AirflowApi
 from perfproof_demo.airflow_home import AirflowHome
 from perfproof_demo.deployment import current, deploy, rollback
-from perfproof_demo.rest import AirflowApi
 from perfproof_demo.settings import DemoSettings, Side
 
 APPROVALS = "performance_approvals"
@@ -75,9 +75,7 @@ class Approvers:
 
     def _answer(self, question: Waiting) -> None:
         person, note = question.people[0], self._note(question)
-        answer = self._session(person).mark(
-            APPROVALS, question.run_id, TASK, state="success", map_index=question.map_index, note=note
-        )
+        answer = self._session(person).mark(APPROVALS, question.run_id, TASK, state="success", map_index=question.map_index, note=note)
         if answer.status_code == httpx.codes.OK:
             self.tell(f"{person} marked {question.step} complete: {note}")
         elif answer.status_code != httpx.codes.CONFLICT:  # somebody was faster

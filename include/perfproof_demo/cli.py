@@ -22,7 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="start everything and run one cycle")
     run.add_argument("--approve", choices=("auto", "manual"), default="auto", help="who approves: the demo's accounts, or you")
-    run.add_argument("--optimization", default="index+batch", help="what the engineer deploys: index, batch, precompile, cache, none, joined by +")
+    run.add_argument(
+        "--optimization", default="index+batch", help="what the engineer deploys: index, batch, precompile, cache, none, joined by +"
+    )
     deploy = commands.add_parser("deploy", help="deploy a build with these optimizations to the candidate")
     deploy.add_argument("--optimization", required=True)
     commands.add_parser("rollback", help="put the baseline's build on the candidate")

@@ -20,6 +20,7 @@ from perfproof.config import load_protocol
 from perfproof.evidence import EntryType
 from perfproof.run_key import run_key
 from perfproof.strict import read_json
+from perfproof_airflow.rest import AirflowApi
 from perfproof_demo.airflow_home import AirflowHome
 from perfproof_demo.airflow_processes import airflow_home, start_airflow
 from perfproof_demo.approvers import Approvers, Waiting
@@ -30,7 +31,6 @@ from perfproof_demo.inputs import write_inputs
 from perfproof_demo.monitoring import start_metrics
 from perfproof_demo.processes import running_pid
 from perfproof_demo.progress import Progress, open_store, phase_seconds, tell
-from perfproof_demo.rest import AirflowApi
 from perfproof_demo.settings import DEFAULT_PORT_BASE, OPTIMIZATION_IDS, DemoSettings, Side
 from perfproof_demo.traffic import renew_lease, start_traffic
 
@@ -184,9 +184,7 @@ class Demo:
         """The API as one of the demo's people."""
         return AirflowApi(self.home.url, user, self.home.password(user))
 
-    def follow(
-        self, state: dict[str, Any], *, print_line: Callable[[str], None] = tell, answers: type[Approvers] = Approvers
-    ) -> Ending:
+    def follow(self, state: dict[str, Any], *, print_line: Callable[[str], None] = tell, answers: type[Approvers] = Approvers) -> Ending:
         """Shows the run until it is over, lets the approvers act, and writes down that it ended."""
         run_id, manual = state["run_id"], state["approve"] == "manual"
         key = run_key(DAG, run_id)
@@ -244,11 +242,9 @@ class Demo:
         live = store.live_all()
         if "optimization-validation-report.json" in live:
             report = read_json(store.read("optimization-validation-report.json"), where="optimization-validation-report.json")
-            verdict = report.get("verdict", {})
-            tell(
-                f"{report['target_metric']}: {report['baseline']['value']:g} -> {report['optimized']['value']:g} {report['baseline']['unit']}, "
-                f"improvement {report['improvement']['percentage']} % ({verdict.get('label')}), regressions {report['regression_count']}"
-            )
+            before, after, gain = report["baseline"], report["optimized"], report["improvement"]["percentage"]
+            tell(f"{report['target_metric']}: {before['value']:g} -> {after['value']:g} {before['unit']}")
+            tell(f"improvement {gain} % ({report['verdict']['label']}), regressions {report['regression_count']}")
         if "PERFORMANCE-REPORT.md" in live:
             tell(f"report: {directory / 'PERFORMANCE-REPORT.md'} and .html")
         tell(f"evidence: {directory}")

@@ -75,7 +75,9 @@ class Cycle:
             return cls.of(context)
         name = raw.get("protocol")
         if not isinstance(name, str) or not IDENTIFIER.match(name):
-            raise ParameterError(207, where="params.protocol", what="not the name of a protocol file", got=name, fix="give a name like demo")
+            raise ParameterError(
+                207, where="params.protocol", what="not the name of a protocol file", got=name, fix="give a name like demo"
+            )
         path = settings.protocol_path(name)
         try:
             data = path.read_bytes()
@@ -109,9 +111,7 @@ class Cycle:
             map_index=map_index,
             round=dag_run.clear_number or 0,
             triggered_by=dag_run.triggering_user_name or "",
-            attempt=Attempt(
-                dag_id=dag_run.dag_id, task_id=ti.task_id, map_index=map_index, try_number=ti.try_number, ti_id=str(ti.id)
-            ),
+            attempt=Attempt(dag_id=dag_run.dag_id, task_id=ti.task_id, map_index=map_index, try_number=ti.try_number, ti_id=str(ti.id)),
             store=store,
             protocol=protocol,
             parameters=parameters,

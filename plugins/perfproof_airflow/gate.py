@@ -94,9 +94,7 @@ def gate_decision(cycle: Cycle, gate: int) -> Decision:
 
 def gate_outcomes(cycle: Cycle) -> dict[int, str]:
     """What each gate comes to; `NOT EVALUATED` where the cycle has no result."""
-    return {
-        gate: gate_decision(cycle, gate).value if cycle.store.live(gate_result_name(gate)) else "NOT EVALUATED" for gate in GATE_TASKS
-    }
+    return {gate: gate_decision(cycle, gate).value if cycle.store.live(gate_result_name(gate)) else "NOT EVALUATED" for gate in GATE_TASKS}
 
 
 def handed_off(cycle: Cycle) -> bool:

@@ -78,7 +78,9 @@ def write_instrumentation(
     service = cycle.protocol.service(measured["service"])
     files = instrumentation_files(service=service, updates=updates)
     inputs = [validation, *([record] if record else [])]
-    references = {name: cycle.publish(f"evidence/{state}-{name}", functools.partial(bytes, data), inputs=inputs) for name, data in files.items()}
+    references = {
+        name: cycle.publish(f"evidence/{state}-{name}", functools.partial(bytes, data), inputs=inputs) for name, data in files.items()
+    }
     directory = cycle.protocol.instrumentation_directory
     if state == "applied":
         write_files(settings.workspace_root() / directory / service.name, files)
@@ -110,14 +112,17 @@ def write_files(directory: Path, files: Mapping[str, bytes]) -> None:
 def _evidence_of(cycle: Cycle) -> Any:
     """Everything the report shows, read by digest. Raises EvidenceError naming what is missing."""
     from perfproof.report import Evidence
+    from perfproof_airflow.gate import GATE_TASKS, gate_decision
 
     live = cycle.store.live_all()
     gates = [cycle.document(gate_result_name(n)) for n in range(1, 5) if gate_result_name(n) in live]
     approvals = [entry.body for entry in cycle.store.of_type(EntryType.APPROVAL_GRANTED)]
-    captions = {"flame": "Where the time goes (flame graph)", "load": "Latency of each load scenario", "blocks": "Measured blocks of both sides"}
-    pictures = {
-        name: next((text for word, text in captions.items() if word in name), name) for name in live if name.endswith(".svg")
+    captions = {
+        "flame": "Where the time goes (flame graph)",
+        "load": "Latency of each load scenario",
+        "blocks": "Measured blocks of both sides",
     }
+    pictures = {name: next((text for word, text in captions.items() if word in name), name) for name in live if name.endswith(".svg")}
     return Evidence(
         run=cycle.run,
         parameters=cycle.parameters.document(),
@@ -136,6 +141,7 @@ def _evidence_of(cycle: Cycle) -> Any:
         waivers=[entry.body for entry in cycle.store.of_type(EntryType.WAIVER_GRANTED)],
         sources=[{"name": name, "sha256": entry.body["sha256"]} for name, entry in live.items() if not _report_itself(name)],
         pictures=pictures,
+        decisions={n: gate_decision(cycle, n).value for n in GATE_TASKS if gate_result_name(n) in live},
     )
 
 
@@ -212,7 +218,9 @@ def _deliver(cycle: Cycle, recipient: Recipient, references: Sequence[Mapping[st
     for reference in references:
         name = Path(str(reference["name"])).name
         if sha256_hex((directory / name).read_bytes()) != reference["sha256"]:
-            raise ArtifactError(411, where=recipient.name, what="what was delivered differs from what was sent", got=name, fix="share again")
+            raise ArtifactError(
+                411, where=recipient.name, what="what was delivered differs from what was sent", got=name, fix="share again"
+            )
         cycle.record(
             EntryType.NOTIFY_DELIVERED,
             {
@@ -237,7 +245,11 @@ def complete_handoff(cycle: Cycle) -> dict[str, Any]:
     publish_manifest(cycle, inputs=[report])
     cycle.record(
         EntryType.HANDOFF_COMPLETED,
-        {"to": cycle.protocol.labels.next_protocol, "report": cycle.source(report), "manifest": cycle.source(cycle.reference(Artifact.MANIFEST))},
+        {
+            "to": cycle.protocol.labels.next_protocol,
+            "report": cycle.source(report),
+            "manifest": cycle.source(cycle.reference(Artifact.MANIFEST)),
+        },
     )
     cycle.announce(Announcement.PHASE_4_COMPLETE)
     close_run(

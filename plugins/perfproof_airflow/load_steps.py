@@ -216,5 +216,9 @@ def require_stable(documents: Sequence[Mapping[str, Any]]) -> None:
             unstable.append(f"{document['scenario']}: not recovered {fault['recover_within_seconds']:g} s after {fault['fault']}")
     if unstable:
         raise LoadError(
-            404, where="load tests", what="the environment is unstable", got="; ".join(unstable), fix="mitigate it, then clear run_load_tests"
+            404,
+            where="load tests",
+            what="the environment is unstable",
+            got="; ".join(unstable),
+            fix="mitigate it, then clear run_load_tests",
         )

@@ -73,7 +73,9 @@ def profile_service(cycle: Cycle, name: str) -> dict[str, Any]:
             run = send(cycle, plan, allowed=allowed, endpoint=endpoint, injections=[Injection(at_second=0.5, action=profile)])
             after = hook.statement_rows() if hook else ()
             if not recordings:
-                raise ProfileError(403, where=name, what="the load ended before the profiler began", got=run.summary.reason, fix="clear this task")
+                raise ProfileError(
+                    403, where=name, what="the load ended before the profiler began", got=run.summary.reason, fix="clear this task"
+                )
             recording = recordings[0].result()
         rows = read_rows(run.rows, where=f"profile of {name}")
         requests = Counter(str(transaction) for transaction, sent in zip(rows.transaction, rows.sent, strict=True) if sent)
@@ -87,7 +89,9 @@ def profile_service(cycle: Cycle, name: str) -> dict[str, Any]:
         stacks = cycle.publish(f"evidence/profile-{name}-stacks.txt", lambda: recording.collapsed)
         profile_ = normalise(parse_collapsed(recording.collapsed, where=f"profile of {name}"))
         graph = cycle.publish(
-            f"evidence/profile-{name}-flame-graph.svg", lambda: flame_graph(profile_, title=f"{name}, build {run.summary.build}"), inputs=[stacks]
+            f"evidence/profile-{name}-flame-graph.svg",
+            lambda: flame_graph(profile_, title=f"{name}, build {run.summary.build}"),
+            inputs=[stacks],
         )
         return profile_document(
             service=service,
@@ -109,7 +113,11 @@ def require_conclusive(documents: list[dict[str, Any]]) -> None:
     open_ = [f"{document['service']}: {document['reason']}" for document in documents if document["status"] != "ok"]
     if open_:
         raise ProfileError(
-            404, where="profiling", what="profiling data is inconclusive", got="; ".join(open_), fix="send more load or profile longer, then clear"
+            404,
+            where="profiling",
+            what="profiling data is inconclusive",
+            got="; ".join(open_),
+            fix="send more load or profile longer, then clear",
         )
 
 
@@ -127,9 +135,6 @@ def explain_services(cycle: Cycle) -> dict[str, Any]:
         heaviest = sorted(rows, key=lambda row: -row.total_ms)[:10]
         explained = {row.query_id: hook.explain(row.statement, sample_parameters=service.sample_parameters) for row in heaviest}
         services.append(
-            service_statements(
-                service=name, rows=rows, explained=explained, requests=counted["requests"], request_ms=counted["request_ms"]
-            )
+            service_statements(service=name, rows=rows, explained=explained, requests=counted["requests"], request_ms=counted["request_ms"])
         )
     return {"services": services}
-

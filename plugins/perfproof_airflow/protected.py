@@ -42,13 +42,16 @@ def verified_approvals(cycle: Cycle, step: str, *, map_index: int = -1, roles: S
     found: dict[str, Approved] = {}
     for entry in entries:
         body = entry.body
-        if entry.type == EntryType.APPROVAL_GRANTED and (body["step"], body["map_index"]) == (step, map_index):
-            if body["role"] in required and body["decision"] == Decision.APPROVE:
-                found[body["role"]] = _verify(cycle, entry, requests, key)
+        about = entry.type == EntryType.APPROVAL_GRANTED and (body["step"], body["map_index"]) == (step, map_index)
+        if about and body["role"] in required and body["decision"] == Decision.APPROVE:
+            found[body["role"]] = _verify(entry, requests, key)
     for role in required:
         if role not in found:
             raise ApprovalError(
-                431, where=step, what=f"no approval of the role {role} is recorded", fix="clear the task that waits for it, and have it answered"
+                431,
+                where=step,
+                what=f"no approval of the role {role} is recorded",
+                fix="clear the task that waits for it, and have it answered",
             )
     for approved in found.values():
         _require_current(cycle, step, approved)
@@ -63,18 +66,16 @@ def verified_records(cycle: Cycle) -> list[dict[str, Any]]:
     if not granted:
         return []
     key = worker_key()
-    return [_verify(cycle, entry, requests, key).citation() for entry in granted]
+    return [_verify(entry, requests, key).citation() for entry in granted]
 
 
-def _verify(cycle: Cycle, entry: Entry, requests: Mapping[str, Entry], key: SigningKey) -> Approved:
+def _verify(entry: Entry, requests: Mapping[str, Entry], key: SigningKey) -> Approved:
     body = entry.body
     asked = requests.get(body["request_sha256"])
     if asked is None:
         raise ApprovalError(432, where=f"log entry {entry.seq}", what="the record answers no recorded request", fix="run perfproof verify")
     request = read_request(asked.body["request"], where=body["request_id"])
-    verdict = examine(
-        request, role=body["role"], stored_act=body["act"], key=key, question=request.question, records=(), now=now()
-    )
+    verdict = examine(request, role=body["role"], stored_act=body["act"], key=key, question=request.question, records=(), now=now())
     if not isinstance(verdict, Granted):
         reason = getattr(verdict, "reason", "the recorded act is a rejection")
         raise ApprovalError(432, where=f"log entry {entry.seq}", what=f"the record does not verify: {reason}", fix="run perfproof verify")

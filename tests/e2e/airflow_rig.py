@@ -14,8 +14,8 @@ from typing import Any
 
 from perfproof.evidence import EvidenceStore, LocalBackend
 from perfproof.run_key import run_key
+from perfproof_airflow.rest import AirflowApi
 from perfproof_demo.airflow_home import AirflowHome, RunningAirflow, User, free_port
-from perfproof_demo.rest import AirflowApi
 
 REPOSITORY = Path(__file__).parents[2]
 APPROVALS = "performance_approvals"

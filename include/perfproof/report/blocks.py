@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from perfproof.statistics.percent_change import exact, one_decimal
+
 
 class Tone(StrEnum):
     """What a mark says at a glance. The words say it too: colour is never the only bearer."""
@@ -105,6 +107,19 @@ def percent(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return "–"
     return f"{value + 0.0:.6g} %"
+
+
+def change(before: Any, after: Any, unit: str | None) -> str:
+    """The signed change between two values beside each other, the one figure that the report derives; points where both are shares."""
+    numbers = [v for v in (before, after) if isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v)]
+    if len(numbers) < 2:
+        return "–"
+    old, new = numbers
+    if old == new:
+        return "none"
+    if unit == "percent":
+        return f"{new - old:+.4g} points"
+    return f"{float(one_decimal(100 * (exact(new) - exact(old)) / exact(old))):+.1f} %" if old > 0 else "from zero"
 
 
 def sentence(text: Any) -> str:

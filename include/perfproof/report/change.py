@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from perfproof.report.blocks import Block, Code, Mark, Paragraph, Section, Subheading, Table, Tone, figure, percent, sentence
+from perfproof.report.blocks import Block, Code, Mark, Paragraph, Section, Subheading, Table, Tone, change, figure, percent, sentence
 from perfproof.report.diagnosis import pictures
 from perfproof.report.evidence import Document, Evidence
-from perfproof.report.summary import TARGET, change_of_guard
+from perfproof.report.summary import TARGET
 
 RISKS = {"high": Tone.BAD, "medium": Tone.WARNING}
 
@@ -29,8 +29,10 @@ def optimization(evidence: Evidence) -> Section:
             ("Baseline", f"{task.get('baseline_metric')} {figure(task.get('baseline_value'), task.get('baseline_unit'))}"),
         )
         blocks.append(Table((f"{task['id']}: {task['title']}", ""), facts))
-    for item in evidence.plan.get("not_planned") or ():
-        blocks.append(Paragraph(f"Not planned: {item.get('id')} {item.get('title') or ''}. {sentence(item.get('reason'))}"))
+    blocks += [
+        Paragraph(f"Not planned: {item.get('id')} {item.get('title') or ''}. {sentence(item.get('reason'))}")
+        for item in evidence.plan.get("not_planned") or ()
+    ]
     if not blocks:
         blocks.append(Paragraph("Nothing was planned."))
     return Section("Optimization", tuple(blocks))
@@ -70,9 +72,12 @@ def validation(evidence: Evidence) -> Section:
 def _method(document: Document) -> list[Block]:
     if "interleaved" not in document:
         return []
-    turns = "in turns, so that both saw the same environment" if document["interleaved"] else "ONE AFTER THE OTHER, so the environment may have changed between"
-    blocks = (document.get("verdict") or {}).get("blocks") or (None, None)
-    return [Paragraph(f"{blocks[0]} valid blocks of the old build and {blocks[1]} of the new one were measured {turns}. Mode: {document.get('mode')}.")]
+    turns = "in turns, so that both saw the same environment"
+    if not document["interleaved"]:
+        turns = "ONE AFTER THE OTHER, so the environment may have changed between"
+    old, new = (document.get("verdict") or {}).get("blocks") or (None, None)
+    told = f"{old} valid blocks of the old build and {new} of the new one were measured {turns}. Mode: {document.get('mode')}."
+    return [Paragraph(told)]
 
 
 def _interval_name(verdict: Document) -> str:
@@ -92,9 +97,15 @@ def interval(verdict: Document, unit: str) -> str | None:
 def _regressions(document: Document) -> list[Block]:
     found = document["regressions"]
     if not found:
-        return [Paragraph("No regression: every guard metric is within its margin." if _all_clear(document) else "No regression was found, but not every guard is decided.")]
-    table = tuple((r.get("metric"), figure(r.get("baseline")), figure(r.get("optimized")), percent(r.get("regression_percentage"))) for r in found)
-    return [Paragraph(f"{len(found)} of the guard metrics got worse.", mark=Mark("REGRESSION", Tone.BAD)), Table(("Regression", "Before", "After", "Worse by"), table)]
+        if _all_clear(document):
+            return [Paragraph("No regression: every guard metric is within its margin.")]
+        return [Paragraph("No regression was found, but not every guard is decided.", mark=Mark("UNDECIDED", Tone.WARNING))]
+    header = ("Regression", "Before", "After", "Worse by")
+    table = tuple(
+        (r.get("metric"), figure(r.get("baseline")), figure(r.get("optimized")), percent(r.get("regression_percentage"))) for r in found
+    )
+    count = "1 metric" if len(found) == 1 else f"{len(found)} metrics"
+    return [Paragraph(f"{count} got worse by more than the margin.", mark=Mark("REGRESSION", Tone.BAD)), Table(header, table)]
 
 
 def _all_clear(document: Document) -> bool:
@@ -109,7 +120,7 @@ def _guards(document: Document) -> list[Block]:
     return [
         Subheading("Guard metrics"),
         Table(
-            ("Guard", "Before", "After", "Change", "Interval of the worsening", "Margin", "Verdict", "Why"),
+            ("Guard", "Before", "After", "Change", "Verdict", "Why"),
             tuple(_guard(g) for g in sorted(guards, key=lambda g: order.get(str(g["label"]), 2))),
         ),
     ]
@@ -117,15 +128,11 @@ def _guards(document: Document) -> list[Block]:
 
 def _guard(guard: Document) -> tuple[Any, ...]:
     tone = {"no regression": Tone.GOOD, "regression": Tone.BAD}.get(str(guard["label"]), Tone.WARNING)
-    scale = {"percentage points": "points", "the unit of the metric": str(guard.get("unit"))}.get(str(guard.get("scale")), "%")
-    margin = guard.get("margin_percent")
     return (
         guard["metric"],
         figure(guard.get("baseline"), guard.get("unit")),
         figure(guard.get("optimized"), guard.get("unit")),
-        change_of_guard(guard),
-        interval(guard, scale),
-        f"{margin:.4g} {scale}" if isinstance(margin, int | float) else None,
+        change(guard.get("baseline"), guard.get("optimized"), guard.get("unit")),
         Mark(str(guard["label"]), tone),
         guard.get("reason"),
     )
@@ -136,14 +143,16 @@ def _unguarded(document: Document) -> list[Block]:
     if not found:
         return []
     table = tuple(
-        (u.get("metric"), figure(u.get("baseline"), u.get("unit")), figure(u.get("optimized"), u.get("unit")), _signed(u.get("change_percent")), u.get("reason"))
+        (
+            u.get("metric"),
+            figure(u.get("baseline"), u.get("unit")),
+            figure(u.get("optimized"), u.get("unit")),
+            change(u.get("baseline"), u.get("optimized"), u.get("unit")),
+            u.get("reason"),
+        )
         for u in found
     )
     return [Subheading("Seen, but not guarded"), Table(("Metric", "Before", "After", "Change", "Why"), table)]
-
-
-def _signed(change: Any) -> str | None:
-    return f"{change:+.4g} %" if isinstance(change, int | float) and not isinstance(change, bool) else None
 
 
 def _trust(document: Document) -> list[Block]:

@@ -11,6 +11,10 @@ MAX_STATEMENTS = 5
 MAX_FUNCTIONS = 8
 MAX_STATEMENT = 240
 STATUSES = {"ok": Tone.GOOD, "missing": Tone.BAD}
+REASONS = {
+    "NODATA": "no data", "STALE": "stale", "TOO_FEW": "too few samples", "NAN": "samples that are no number", "UNIT": "wrong unit",
+    "UNTRACEABLE": "no traceable source", "FETCH_ERROR": "not fetched", "DUPLICATE": "moments with two values",
+}  # fmt: skip
 HYPOTHESES = {"confirmed": Tone.GOOD, "refuted": Tone.NEUTRAL}
 
 
@@ -31,20 +35,18 @@ def intake(evidence: Evidence) -> Section:
         )  # fmt: skip
     else:
         blocks.append(Paragraph("No metric is beyond its objective, and nothing was reported."))
-    counts = (_counted(document, "alerts", "alert"), _counted(document, "incidents", "incident"), _counted(document, "deployments", "deployment"))
-    blocks.append(Paragraph(f"{counts[0]}, {counts[1]} and {counts[2]} were read."))
+    alerts, incidents, deployments = (_counted(document, word) for word in ("alert", "incident", "deployment"))
+    blocks.append(Paragraph(f"{alerts}, {incidents} and {deployments} were read."))
     if document["incidents"]:
         blocks.append(
-            Table(
-                ("Incident", "What happened", "Severity", "Impact"), rows(document["incidents"], "id", "title", "severity", "impact")
-            )
+            Table(("Incident", "What happened", "Severity", "Impact"), rows(document["incidents"], "id", "title", "severity", "impact"))
         )
     blocks.append(Table(("Source", "Provides", "Critical", "Status", "Reason"), tuple(_source(s) for s in document["sources"])))
     return Section("Intake summary", tuple(blocks))
 
 
-def _counted(document: Document, key: str, word: str) -> str:
-    count = len(document[key])
+def _counted(document: Document, word: str) -> str:
+    count = len(document[f"{word}s"])
     return f"{count} {word}{'' if count == 1 else 's'}"
 
 
@@ -63,7 +65,7 @@ def baseline(evidence: Evidence) -> Section:
         Paragraph(f"{completeness}: {document['metrics_collected']} of {document['metrics_required']} metrics."
                   + (f" Missing: {missing}." if missing else ""), strong=True),
         Table(
-            ("Metric", "Service", "Value", "Valid samples", "Coverage", "Source", "Remarks"),
+            ("Metric", "Service", "Value", "Valid samples", "Coverage", "Source", "Not valid"),
             tuple(_cell(cell) for cell in document["cells"]),
         ),
     ]  # fmt: skip
@@ -93,7 +95,7 @@ def _cell(cell: Document) -> tuple[Any, ...]:
         f"{cell.get('samples_valid')} of {cell.get('samples_expected')}",
         percent(round(100 * coverage, 1)) if isinstance(coverage, int | float) else None,
         cell.get("source") or cell.get("collection_method"),
-        ", ".join(cell.get("reasons") or ()) or None,
+        ", ".join(REASONS.get(str(code), str(code)) for code in cell.get("reasons") or ()) or None,
     )
 
 
@@ -130,11 +132,15 @@ def _hypotheses(evidence: Evidence) -> list[Block]:
 def _profiles(evidence: Evidence) -> list[Block]:
     blocks: list[Block] = [Subheading("Profiles")]
     for profile in evidence.profiles:
-        told = f"{profile.get('service')}: {profile.get('samples')} samples in {figure(profile.get('seconds'), 's')} by {profile.get('profiler')}"
-        blocks.append(Paragraph(sentence(told), mark=None if profile.get("status") == "ok" else Mark(str(profile.get("status")), Tone.BAD)))
+        taken = f"{profile.get('samples')} samples in {figure(profile.get('seconds'), 's')} by {profile.get('profiler')}"
+        good = profile.get("status") == "ok"
+        told = sentence(f"{profile.get('service')}: {taken}") + ("" if good else f" {sentence(profile.get('reason'))}")
+        blocks.append(Paragraph(told, mark=None if good else Mark(str(profile.get("status")).upper(), Tone.BAD)))
         hot = profile.get("hot_functions") or ()
         if hot:
-            table = tuple((Code(str(h.get("function"))), percent(h.get("self_percent")), percent(h.get("total_percent"))) for h in hot[:MAX_FUNCTIONS])
+            table = tuple(
+                (Code(str(h.get("function"))), percent(h.get("self_percent")), percent(h.get("total_percent"))) for h in hot[:MAX_FUNCTIONS]
+            )
             blocks.append(Table((f"Hot functions of {profile.get('service')}", "Own time", "With callees"), table))
     return [*blocks, *pictures(evidence, "flame")]
 
@@ -168,6 +174,10 @@ def _statement(statement: Document) -> tuple[Any, ...]:
     )
 
 
+def _utilization(used: Document) -> tuple[Any, str]:
+    return used.get("metric"), f"{figure(used.get('percent'), 'percent')} ({used.get('assessment')})"
+
+
 def _load_tests(evidence: Evidence) -> list[Block]:
     table = tuple(row for scenario in evidence.load_results["scenarios"] for row in _scenario(scenario))
     header = ("Load test", "Measurement", "Offered", "Throughput", "p50", "p95", "p99", "Errors", "Targets")
@@ -181,13 +191,14 @@ def _missed(evidence: Evidence) -> list[Block]:
 
 def _scenario(scenario: Document) -> list[tuple[Any, ...]]:
     """One row of a scenario, or one for each step where it climbs."""
-    valid = scenario.get("valid") is True
-    mark = Mark("valid", Tone.GOOD) if valid else Mark(f"INVALID: {'; '.join(scenario.get('invalid_reasons') or ('no reason given',))}", Tone.BAD)
+    reasons = "; ".join(str(reason) for reason in scenario.get("invalid_reasons") or ()) or "no reason is given"
+    mark = Mark("valid", Tone.GOOD) if scenario.get("valid") is True else Mark(f"INVALID: {reasons}", Tone.BAD)
     name = f"{scenario.get('scenario')} ({scenario.get('endpoint')})" if scenario.get("endpoint") else str(scenario.get("scenario"))
     results = scenario.get("results")
     if results:
         latency, throughput, errors = results.get("latency") or {}, results.get("throughput") or {}, results.get("error_rate") or {}
-        breached = [k for k, part in (("throughput", throughput), ("latency", latency), ("error rate", errors)) if part.get("status") == "breached"]
+        judged = {"throughput": throughput, "latency": latency, "error rate": errors}
+        breached = [part_name for part_name, part in judged.items() if part.get("status") == "breached"]
         targets = Mark(f"breached: {', '.join(breached)}", Tone.BAD) if breached else Mark("met", Tone.GOOD)
         return [
             (
@@ -221,7 +232,7 @@ def _capacity(evidence: Evidence) -> list[Block]:
                     ("Headroom over the peak", percent(capacity.get("headroom_percent"))),
                     ("Scaling policy", scaling.get("policy")),
                     ("Cost per hour", figure(cost.get("hourly"), currency)),
-                    *((u.get("metric"), f"{figure(u.get('percent'), 'percent')} ({u.get('assessment')})") for u in service.get("utilization") or ()),
+                    *(_utilization(used) for used in service.get("utilization") or ()),
                 ),
             )
         )

@@ -52,7 +52,7 @@ def gates(evidence: Evidence) -> Section:
             blocks.append(Listing(str(gate["text"])))
     blocks += [
         Subheading("Gate 4: Governance & Communication"),
-        Paragraph("Judges this report among others, so it is evaluated after it: its result stands in the manifest and in gate-4-result.json."),
+        Paragraph("It judges this report too, so it is evaluated afterwards: its result stands in the manifest and in gate-4-result.json."),
         Subheading("Waivers"),
     ]
     if evidence.waivers:

@@ -16,6 +16,8 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri
 # A page that people mail around; larger pictures stay files beside it.
 MAX_BYTES = 5_000_000
 MAX_LISTING = 20_000
+# Characters that stay on one line.
+SHORT = 22
 
 
 def render_html(title: str, content: Sequence[Section], pictures: Mapping[str, bytes]) -> str:
@@ -95,12 +97,13 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def _data(value: Any) -> str:
     # Figures stay on one line; words take the room that is left.
-    short = isinstance(value, str) and len(value) <= 22
+    short = isinstance(value, str) and len(value) <= SHORT
     return f"{'<td class=short>' if short else '<td>'}{_cell(value)}</td>"
 
 
 def _mark(mark: Mark) -> str:
-    return f'<span class="mark {mark.tone.value}">{_plain(mark.text)}</span>'
+    width = " short" if len(mark.text) <= SHORT else ""
+    return f'<span class="mark {mark.tone.value}{width}">{_plain(mark.text)}</span>'
 
 
 def _plain(text: Any) -> str:

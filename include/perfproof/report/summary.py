@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perfproof.report.blocks import Block, Code, Mark, Paragraph, Section, Table, Tone, figure, percent, sentence
+from perfproof.report.blocks import Block, Code, Mark, Paragraph, Section, Table, Tone, change, figure, percent, sentence
 from perfproof.report.evidence import Document, Evidence
 from perfproof.report.gates import decision_mark, judged, not_passed
 
@@ -31,12 +31,13 @@ def summary(evidence: Evidence) -> Section:
 
 
 def _headline(validation: Document) -> Paragraph:
-    before, after, change = validation["baseline"], validation["optimized"], validation["improvement"].get("percentage")
+    before, after, gain = validation["baseline"], validation["optimized"], validation["improvement"].get("percentage")
     unit, count = before.get("unit"), validation["regression_count"]
-    if isinstance(change, int | float):
-        word = "improved" if change > 0 else "got worse" if change < 0 else "did not change"
-        by = f" by {percent(abs(change))}" if change else ""
-        told = f"{validation['target_metric']} {word}{by}: {figure(before.get('value'), unit)} before, {figure(after.get('value'), unit)} after."
+    if isinstance(gain, int | float):
+        word = "improved" if gain > 0 else "got worse" if gain < 0 else "did not change"
+        by = f" by {percent(abs(gain))}" if gain else ""
+        values = f"{figure(before.get('value'), unit)} before, {figure(after.get('value'), unit)} after"
+        told = f"{validation['target_metric']} {word}{by}: {values}."
     else:
         told = f"The change of {validation['target_metric']} is UNKNOWN: a side has no value."
     status = str(validation["status"])
@@ -59,7 +60,7 @@ def _before_and_after(validation: Document) -> Table:
             f"{validation['target_metric']} (target)",
             figure(target.get("value"), unit),
             figure(optimized.get("value"), unit),
-            _better(validation["improvement"].get("percentage")),
+            change(target.get("value"), optimized.get("value"), unit),
             Mark(str(verdict.get("label") or words), tone),
         )
     )
@@ -70,27 +71,11 @@ def _before_and_after(validation: Document) -> Table:
                 guard["metric"],
                 figure(guard.get("baseline"), guard.get("unit")),
                 figure(guard.get("optimized"), guard.get("unit")),
-                change_of_guard(guard),
+                change(guard.get("baseline"), guard.get("optimized"), guard.get("unit")),
                 Mark(str(guard["label"]), tone),
             )
         )
     return Table(("Metric", "Before", "After", "Change", "Verdict"), tuple(rows))
-
-
-def _better(change: object) -> str:
-    """The change of a metric in words, from a percentage that is positive for better."""
-    if isinstance(change, bool) or not isinstance(change, int | float):
-        return "–"
-    return "no change" if change == 0 else f"{percent(abs(change))} {'better' if change > 0 else 'worse'}"
-
-
-def change_of_guard(guard: Document) -> str:
-    """A guard's change in words. An error rate changes by points: a percentage of nearly nothing says nothing."""
-    if guard.get("scale") == "percentage points" and isinstance(guard.get("worsening"), int | float):
-        worse = guard["worsening"]
-        return "no change" if worse == 0 else f"{figure(abs(worse))} points {'worse' if worse > 0 else 'better'}"
-    worse = guard.get("worsening_percent")
-    return _better(-worse if isinstance(worse, int | float) and not isinstance(worse, bool) else None)
 
 
 def _what_changed(evidence: Evidence) -> list[Block]:
@@ -113,15 +98,16 @@ def _verdicts(evidence: Evidence) -> Table:
     words, tone = TARGET.get(str(verdict.get("label")), ("No verdict is recorded", Tone.WARNING))
     count = validation["regression_count"]
     worse = ", ".join(f"{r['metric']} ({_worse(r)})" for r in validation["regressions"]) or "no guard metric got worse beyond its margin"
-    people = ", ".join(dict.fromkeys(f"{a['name']} ({a['role']})" for u in record["updates"] for a in u["approvers"] if a.get("name")))
+    people = "; ".join(dict.fromkeys(f"{a['name']}, {a['role']}" for u in record["updates"] for a in u["approvers"] if a.get("name")))
+    targets = " ".join(f"{u['slo_name']}: {u['previous_target']} before, {u['new_target']} now." for u in record["updates"])
     approved = record["approval_status"] == "approved"
     rows = [
-        ("Improvement", Mark(words, tone), sentence(verdict.get("reason"))),
+        ("Improvement", Mark(str(verdict.get("label") or "unknown"), tone), f"{sentence(words)} {sentence(verdict.get('reason'))}".strip()),
         ("Regressions", Mark(_count(count), Tone.BAD if count else Tone.GOOD), sentence(worse[:1].upper() + worse[1:])),
         (
-            "SLO approval",
+            "SLO updates",
             Mark(f"{record['approval_status']}, {record['approval_percentage']:g} %", Tone.GOOD if approved else Tone.BAD),
-            f"By {people}." if people else "Nobody has approved.",
+            f"{targets} {f'Signed by {people}.' if people else 'Nobody has approved.'}",
         ),
         *((f"Gate {gate['gate']}", decision_mark(evidence, gate), str(gate["name"])) for gate in judged(evidence)),
     ]

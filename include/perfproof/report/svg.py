@@ -6,18 +6,83 @@ import html
 import re
 
 # No document type reaches the parser, so there is no entity that could expand or load anything.
-from xml.etree import ElementTree  # noqa: S405
+from xml.etree import ElementTree as ET
 
 SVG = "http://www.w3.org/2000/svg"
 HREFS = ("href", "{http://www.w3.org/1999/xlink}href")
 ELEMENTS = frozenset(
-    "svg g defs path use text tspan rect line circle ellipse polyline polygon clipPath title desc linearGradient stop".split()
+    (
+        "svg",
+        "g",
+        "defs",
+        "path",
+        "use",
+        "text",
+        "tspan",
+        "rect",
+        "line",
+        "circle",
+        "ellipse",
+        "polyline",
+        "polygon",
+        "clipPath",
+        "title",
+        "desc",
+        "linearGradient",
+        "stop",
+    )
 )
 DROPPED = frozenset({"metadata", "style"})
 ATTRIBUTES = frozenset(
-    "id class d x y x1 x2 y1 y2 dx dy cx cy r rx ry width height viewBox points transform style fill fill-opacity stroke stroke-width "
-    "stroke-dasharray stroke-linecap stroke-linejoin stroke-opacity opacity font-family font-size font-weight font-style text-anchor "
-    "dominant-baseline clip-path clip-rule fill-rule offset stop-color stop-opacity role aria-label version preserveAspectRatio".split()
+    (
+        "id",
+        "class",
+        "d",
+        "x",
+        "y",
+        "x1",
+        "x2",
+        "y1",
+        "y2",
+        "dx",
+        "dy",
+        "cx",
+        "cy",
+        "r",
+        "rx",
+        "ry",
+        "width",
+        "height",
+        "viewBox",
+        "points",
+        "transform",
+        "style",
+        "fill",
+        "fill-opacity",
+        "stroke",
+        "stroke-width",
+        "stroke-dasharray",
+        "stroke-linecap",
+        "stroke-linejoin",
+        "stroke-opacity",
+        "opacity",
+        "font-family",
+        "font-size",
+        "font-weight",
+        "font-style",
+        "text-anchor",
+        "dominant-baseline",
+        "clip-path",
+        "clip-rule",
+        "fill-rule",
+        "offset",
+        "stop-color",
+        "stop-opacity",
+        "role",
+        "aria-label",
+        "version",
+        "preserveAspectRatio",
+    )
 )
 # Beside plain values only `url(#name)`, a name in the same picture.
 ACTIVE = re.compile(r"url\s*\((?!\s*#[\w.-]+\s*\))|javascript:|expression\s*\(|@import|\\|data:|https?:|//", re.IGNORECASE)
@@ -33,8 +98,8 @@ def inline_svg(data: bytes, *, prefix: str) -> str | None:
         start = text.find("<svg")
         if start < 0 or "<!DOCTYPE" in text[start:] or "<!ENTITY" in text[start:]:
             return None
-        return _written(ElementTree.fromstring(text[start:]), prefix, MAX_DEPTH)  # noqa: S314
-    except (UnicodeDecodeError, ElementTree.ParseError, _NotAPicture):
+        return _written(ET.fromstring(text[start:]), prefix, MAX_DEPTH)  # noqa: S314
+    except (UnicodeDecodeError, ET.ParseError, _NotAPicture):
         return None
 
 
@@ -42,7 +107,7 @@ class _NotAPicture(Exception):
     """An element or a value that a picture does not need."""
 
 
-def _written(element: ElementTree.Element, prefix: str, depth: int) -> str:
+def _written(element: ET.Element, prefix: str, depth: int) -> str:
     namespace, _, name = element.tag.rpartition("}")
     if namespace.lstrip("{") not in ("", SVG) or (name not in ELEMENTS and name not in DROPPED) or depth == 0:
         raise _NotAPicture
@@ -56,7 +121,7 @@ def _written(element: ElementTree.Element, prefix: str, depth: int) -> str:
     return f"<{name}{attributes}>{inner}</{name}>"
 
 
-def _attributes(element: ElementTree.Element, prefix: str) -> list[tuple[str, str]]:
+def _attributes(element: ET.Element, prefix: str) -> list[tuple[str, str]]:
     result = []
     for key, value in element.attrib.items():
         if key in HREFS:

@@ -20,7 +20,7 @@ import httpx
 
 from perfproof.errors import ParameterError
 from perfproof.strict import read_json
-from perfproof_demo.rest import AirflowApi
+from perfproof_airflow.rest import AirflowApi
 
 DAG = "performance_optimization"
 APPROVALS = "performance_approvals"
@@ -61,7 +61,9 @@ def run(options: argparse.Namespace) -> int:
         return int(follow(api, run_id)) if options.wait else 0
     except httpx.HTTPStatusError as error:
         body = error.response.text[:200]
-        raise ParameterError(222, where=options.url, what=f"Airflow answered {error.response.status_code}", got=body, fix="see the message") from None
+        raise ParameterError(
+            222, where=options.url, what=f"Airflow answered {error.response.status_code}", got=body, fix="see the message"
+        ) from None
     except httpx.HTTPError as error:
         raise ParameterError(223, where=options.url, what="Airflow does not answer", got=str(error), fix="check --url") from None
 

@@ -44,7 +44,9 @@ def explain_queries(cycle: Any, profiles: list[dict[str, Any]], hypotheses: dict
         inputs=[hypotheses["json"], *profiles, plans],
     )
     cycle.publish("evidence/hypotheses-checked.md", lambda: hypothesis_log(cycle.document(checked)), inputs=[checked])
-    coverage = diagnostic_coverage(documents, services=services, traffic=traffic_of(cycle.document(baseline["json"]), cycle.parameters.services))
+    coverage = diagnostic_coverage(
+        documents, services=services, traffic=traffic_of(cycle.document(baseline["json"]), cycle.parameters.services)
+    )
     report = cycle.publish(
         "profiling-report.md",
         lambda: profiling_report(profiles=documents, plans=plan_document, coverage=coverage, now=now()),
@@ -112,7 +114,9 @@ def analyze_capacity_and_cost(cycle: Any, scenarios: list[dict[str, Any]], basel
 
 
 @step
-def gate_2(cycle: Any, profiles: list[dict[str, Any]], diagnosed: dict[str, Any], results: dict[str, Any], capacity: dict[str, Any]) -> dict[str, Any]:
+def gate_2(
+    cycle: Any, profiles: list[dict[str, Any]], diagnosed: dict[str, Any], results: dict[str, Any], capacity: dict[str, Any]
+) -> dict[str, Any]:
     """Gate 2, Diagnostic Coverage: at least 90 %, every prioritized service, every scenario valid, capacity documented."""
     return judge(cycle, 2, inputs=[*profiles, diagnosed["plans"], diagnosed["report"], results, capacity])
 

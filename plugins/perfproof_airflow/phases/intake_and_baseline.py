@@ -55,7 +55,9 @@ def establish_baseline(cycle: Any, captured: list[dict[str, Any]]) -> dict[str, 
     captured = list(captured)
     parts = [cycle.document(reference) for reference in captured]
     services = [cycle.protocol.service(name) for name in cycle.parameters.services]
-    comparison = compare_with_previous(parts, previous=previous_baseline(cycle), limit_percent=cycle.protocol.baseline.regression_limit_percent)
+    comparison = compare_with_previous(
+        parts, previous=previous_baseline(cycle), limit_percent=cycle.protocol.baseline.regression_limit_percent
+    )
     cycle.publish("evidence/baseline-comparison.json", lambda: comparison, inputs=captured)
     require_no_regression(comparison)
     document = cycle.publish(

@@ -96,7 +96,7 @@ class ApprovalSensor(BaseOperator):
         except PerfproofError as error:
             self._fail(context, error, None)
 
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG002  Airflow passes it by name
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """The same as `execute`: the event only wakes it up."""
         return self.execute(context)
 

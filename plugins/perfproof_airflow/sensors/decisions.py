@@ -45,13 +45,10 @@ class GateDecision(ProtocolApproval):
             result = self._result(context, cycle)
             if gate_decision(cycle, self.gate).lets_through:
                 return {"decision": "pass" if result["outcome"] == "PASS" else "waiver"}
-        except PerfproofError as error:
-            self._fail(context, error, None)
-        answer = super().execute(context)
-        try:
+            answer = super().execute(context)
             return self._carry_out(context, cycle, result, answer)
         except PerfproofError as error:
-            self._fail(context, error, None)
+            return self._fail(context, error, None)
 
     def _result(self, context: Context, cycle: Cycle) -> dict[str, Any]:
         """The result of this very evaluation: an older one says nothing about a gate that could not be evaluated now."""

@@ -68,7 +68,7 @@ CASES = [
     ("load.allow", [], "CFG-160", "allow-list is empty"),
     ("load.allow.0.host", "*", "CFG-161", "not a host and port"),
     ("load.allow.0.host", "http://x", "CFG-161", "not a host and port"),
-    ("load.allow.0.host", "0.0.0.0", "CFG-162", "never be a target"),
+    ("load.allow.0.host", "0.0.0.0", "CFG-162", "never be a target"),  # noqa: S104  refused
     ("load.profiles.demo.peak.rate", 1e9, "CFG-165", "above max_rate"),
     ("load.profiles.demo.measurement.blocks", 3, "CFG-167", "too few"),
     ("optimizations.0.id", "index", "CFG-170", "not an id"),

@@ -9,7 +9,18 @@ from perfproof import markdown as md
 
 @pytest.mark.parametrize(
     "hostile",
-    ["<script>alert(1)</script>", "[x](http://evil)", "![x](http://evil)", "a|b", "# head", "`code`", "**bold**", "a\nb", "\x1b[31mred", "<img src=x>"],
+    [
+        "<script>alert(1)</script>",
+        "[x](http://evil)",
+        "![x](http://evil)",
+        "a|b",
+        "# head",
+        "`code`",
+        "**bold**",
+        "a\nb",
+        "\x1b[31mred",
+        "<img src=x>",
+    ],
 )
 def test_plain_text_stays_plain(hostile: str) -> None:
     """No unescaped special character and no line break is left."""

@@ -90,7 +90,8 @@ def test_too_few_blocks_support_no_target(protocol: Protocol) -> None:
 
 def approval(role: str, person: str) -> dict[str, object]:
     return {
-        "role": role, "decision": "approve", "person": {"id": person, "name": f"{person} (demo account)"}, "decided_at": "2025-02-16T16:45:00Z",
+        "role": role, "decision": "approve", "person": {"id": person, "name": f"{person} (demo account)"},
+        "decided_at": "2025-02-16T16:45:00Z",
         "request_id": "r", "channel": "mark", "record_sha256": "b" * 64,
     }  # fmt: skip
 

@@ -127,8 +127,12 @@ class Run:
         return [entry.body for entry in self.cycle().store.entries() if entry.type in kinds]
 
     def live(self) -> list[str]:
-        """The names of all published evidence."""
-        return list(self.cycle().store.live_all())
+        """The names of all published evidence, beside the protocol file that opening a cycle keeps."""
+        return [name for name in self.cycle().store.live_all() if name != "evidence/protocol.yaml"]
+
+    def versions(self, name: str) -> list[str]:
+        """The digests under which `name` was published, oldest first."""
+        return [body["sha256"] for body in self.entries("artifact.published", "artifact.superseded") if body["name"] == name]
 
     def said(self) -> list[str]:
         """Announcements and error lines, in order."""

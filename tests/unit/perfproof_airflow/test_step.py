@@ -44,7 +44,9 @@ def test_an_error_of_ours_fails_the_task_without_retries_and_is_said(run: Any) -
     """Red at once, the message is the error's line, the log has the specification's."""
     with pytest.raises(AirflowFailException, match=r"^ART-391 prerequisites: no report\. Fix: supply it$"):
         run.call(halts, "group.halts")
-    assert run.said() == ['[RAY ERROR] - "Failed at halts. Reason: ART-391 prerequisites: no report. Fix: supply it. Awaiting instructions."']
+    assert run.said() == [
+        '[RAY ERROR] - "Failed at halts. Reason: ART-391 prerequisites: no report. Fix: supply it. Awaiting instructions."'
+    ]
 
 
 def test_the_failure_shows_no_chained_traceback(run: Any) -> None:

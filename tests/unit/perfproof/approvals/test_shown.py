@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,7 +50,10 @@ def test_foreign_text_is_not_markup() -> None:
     """A plan, a service or a note may hold anything."""
     hostile = "<script>x</script> [click](http://evil.example) | `a` ![i](x)\n# big"
     text = body(request(shown={hostile: hostile}, question=hostile), role="sre_lead")
-    assert "<script>" not in text and "](http" not in text and "\n# big" not in text
+    # A backslash takes a character's meaning, and what stands in a code span is shown as it is.
+    unescaped = re.sub(r"\\.", "", text)
+    live = re.sub(r"(`+).*?\1", "", unescaped)
+    assert not re.search(r"[<\[]|\]\(|^# ", live, re.MULTILINE), live
 
 
 def test_a_long_request_says_what_it_leaves_out() -> None:

@@ -59,6 +59,15 @@ def test_a_cell_scores_only_what_was_measured(cycle: Any, change: dict[str, Any]
     assert float(cell_score(cell, rules=cycle.protocol.baseline)) == pytest.approx(score)
 
 
+@pytest.mark.parametrize("first", [0, 100])
+def test_of_two_cells_for_one_metric_the_worse_counts(cycle: Any, kit: Any, first: int) -> None:
+    """In either order: a second, better measurement does not replace the one that is bad."""
+    service, cells = cycle.services[0], cycle.baseline["cells"][1:]
+    both = [kit.cell(service, service.metrics[0], valid=valid) for valid in (first, 100 - first)]
+    coverage = completeness([*both, *cells], services=cycle.services, rules=cycle.protocol.baseline)
+    assert coverage.missing == ("api_latency_p95",)
+
+
 def test_an_absent_cell_counts_as_nothing(cycle: Any) -> None:
     """A metric without a cell lowers completeness, it does not make the whole smaller."""
     del cycle.baseline["cells"][0]

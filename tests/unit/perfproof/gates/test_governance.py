@@ -47,6 +47,28 @@ def test_an_artifact_changed_after_the_manifest_makes_the_manifest_invalid(cycle
     assert "hypothesis-log.md has another digest" in str(cycle.gate_4(artifacts=artifacts).figures["invalid_artifacts"])
 
 
+MANIFESTS = {
+    "another digest in subject": lambda m: m["subject"][2]["digest"].update(sha256="cd" * 32),
+    "another digest in predicate.artifacts": lambda m: m["predicate"]["artifacts"][2].update(sha256="cd" * 32),
+    "a subject less": lambda m: m["subject"].pop(),
+    "an artifact less": lambda m: m["predicate"]["artifacts"].pop(),
+    "a subject that is not there": lambda m: m["subject"].append({"name": "x.json", "digest": {"sha256": "cd" * 32}}),
+    "an artifact that is not there": lambda m: m["predicate"]["artifacts"].append({**m["predicate"]["artifacts"][0], "name": "x.json"}),
+    "no timestamp": lambda m: m["predicate"]["artifacts"][2].pop("timestamp"),
+    "another type of statement": lambda m: m.update(_type="https://in-toto.io/Statement/v0.1"),
+}
+
+
+@pytest.mark.parametrize("spoil", MANIFESTS.values(), ids=MANIFESTS.keys())
+def test_a_manifest_lists_exactly_these_artifacts(cycle: Any, kit: Any, spoil: Any) -> None:
+    """Subject and predicate each name every other artifact with its digest, and nothing else."""
+    artifacts = cycle.artifacts()
+    statement = kit.manifest(artifacts)
+    spoil(statement)
+    artifacts[Artifact.MANIFEST.value] = document_bytes(statement)
+    assert list(cycle.gate_4(artifacts=artifacts).figures["invalid_artifacts"]) == [Artifact.MANIFEST.value]
+
+
 @pytest.mark.parametrize("nobody", ["", "system", "SRE Lead", "product_owner", {"kind": "person", "id": "SRE Lead"}, None])
 def test_the_manifest_names_a_gate_or_a_person(cycle: Any, kit: Any, nobody: Any) -> None:
     """An empty verified_by, a constant or a role's name verifies nothing."""

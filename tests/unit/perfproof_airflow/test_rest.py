@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from perfproof_demo.rest import AirflowApi
+from perfproof_airflow.rest import AirflowApi
 
 
 class Server:
