@@ -176,7 +176,7 @@ def slo_updates(evidence: Evidence) -> Section:
     ]
     for update in record["updates"]:
         signed = tuple(
-            f"{a.get('name') or 'nobody yet'} ({a.get('role')}): {a.get('approval_status')} {a.get('approval_timestamp') or ''}".strip()
+            f"{a.get('name') or 'nobody yet'}, {a.get('role')}: {a.get('approval_status')} {a.get('approval_timestamp') or ''}".strip()
             for a in update["approvers"]
         )
         blocks.append(

@@ -105,7 +105,7 @@ class GateDecision(ProtocolApproval):
             # At gate 3 the candidate is rolled back first: await_rollback clears then.
             clear_from(cycle, self.retry_from)
         who = ", ".join(record["person"]["name"] for record in records)
-        self._fail(
+        return self._fail(
             context, GateError(303, where=f"gate {self.gate}", what=f"{decision.value} was decided by {who}", fix=FIXES[decision]), None
         )
 

@@ -12,7 +12,24 @@ from typing import Any
 import pytest
 
 from perfproof.artifacts import Artifact
-from perfproof.config import Mode, Person, Protocol, Role, Service, Transaction, load_protocol
+from perfproof.config import (
+    Baseline,
+    Failure,
+    Fault,
+    LoadProfile,
+    LoadTargets,
+    Measurement,
+    Mode,
+    Peak,
+    Person,
+    Protocol,
+    Role,
+    Service,
+    Stress,
+    Thresholds,
+    Transaction,
+    load_protocol,
+)
 from perfproof.expectations import plain_check
 from perfproof.gates import GateResult, gate_1, gate_2, gate_3, gate_4
 from perfproof.telemetry import Direction, MetricKind, MetricSpec, Unit, document_bytes, sha256_hex
@@ -26,6 +43,16 @@ ROLES = {
     "product_owner": Role("Product Owner", (Person("ada", "Ada Okoro"),)),
     "sre_lead": Role("SRE Lead", (Person("ben", "Ben Larsen"),)),
 }
+RULES = Baseline(
+    window_seconds=100, step_seconds=1, min_coverage=0.9, min_samples=20, max_staleness_seconds=10, regression_limit_percent=200
+)
+PROFILE = LoadProfile(
+    peak=Peak(rate=30, seconds=15, warmup_seconds=2),
+    stress=Stress(rates=(20, 40), seconds_each=4),
+    failure=Failure(rate=20, seconds=10, fault=Fault.TERMINATE_DATABASE_CONNECTIONS, fault_at_second=3, recover_within_seconds=4),
+    targets=LoadTargets(p50_ms=100, p95_ms=250, p99_ms=500, error_rate_percent=0.5),
+    measurement=Measurement(blocks=6, block_seconds=6, rate=25, warmup_seconds=2),
+)
 KINDS = {
     "throughput": (MetricKind.THROUGHPUT, Unit.PER_SECOND, Direction.HIGHER),
     "error_rate": (MetricKind.ERROR_RATE, Unit.PERCENT, Direction.LOWER),
@@ -116,8 +143,9 @@ class Cycle:
 
     def __post_init__(self) -> None:
         self.protocol = demo_protocol()
-        self.thresholds = self.protocol.thresholds
-        self.profile = self.protocol.load.profiles["demo"]
+        self.thresholds = Thresholds()
+        self.rules = RULES
+        self.profile = PROFILE
         self.check = plain_check
         self.baseline = self._baseline()
         self.intake = self._intake()
@@ -388,7 +416,7 @@ class Cycle:
             "hypotheses": self.hypotheses,
             "hypothesis_log": self.hypothesis_log,
             "services": self.services,
-            "rules": self.protocol.baseline,
+            "rules": self.rules,
         }
         return gate_1(**{**arguments, **self._common(), **changes})
 

@@ -22,7 +22,7 @@ def test_a_complete_baseline_passes(cycle: Any) -> None:
 def test_completeness_equals_a_slow_mean_over_the_required_cells(cycle: Any, kit: Any) -> None:
     """The percentage is the mean of min(1, coverage / 0.9), computed here cell by cell with integers."""
     valid = {"api_latency_p95": 45, "throughput": 81, "error_rate": 90, "cpu_utilization": 99}
-    coverage = completeness(kit.Cycle(samples_valid=valid).baseline["cells"], services=cycle.services, rules=cycle.protocol.baseline)
+    coverage = completeness(kit.Cycle(samples_valid=valid).baseline["cells"], services=cycle.services, rules=cycle.rules)
     # 45/90 + 100/90 cut to 1 + 81/90 + 1 + 1 + 1, over six metrics.
     assert float(coverage.percentage) == pytest.approx(100 * (0.5 + 1 + 0.9 + 1 + 1 + 1) / 6)
     assert coverage.critical == ("api_latency_p95", "throughput")
@@ -56,7 +56,7 @@ def test_completeness_equals_a_slow_mean_over_the_required_cells(cycle: Any, kit
 def test_a_cell_scores_only_what_was_measured(cycle: Any, change: dict[str, Any], score: float) -> None:
     """Missing, non-finite, stringly, stale or untraceable cells score nothing; partial coverage scores its share."""
     cell = {**cycle.baseline["cells"][0], **change}
-    assert float(cell_score(cell, rules=cycle.protocol.baseline)) == pytest.approx(score)
+    assert float(cell_score(cell, rules=cycle.rules)) == pytest.approx(score)
 
 
 @pytest.mark.parametrize("first", [0, 100])
@@ -64,7 +64,7 @@ def test_of_two_cells_for_one_metric_the_worse_counts(cycle: Any, kit: Any, firs
     """In either order: a second, better measurement does not replace the one that is bad."""
     service, cells = cycle.services[0], cycle.baseline["cells"][1:]
     both = [kit.cell(service, service.metrics[0], valid=valid) for valid in (first, 100 - first)]
-    coverage = completeness([*both, *cells], services=cycle.services, rules=cycle.protocol.baseline)
+    coverage = completeness([*both, *cells], services=cycle.services, rules=cycle.rules)
     assert coverage.missing == ("api_latency_p95",)
 
 

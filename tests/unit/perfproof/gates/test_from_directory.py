@@ -334,7 +334,7 @@ def write_phase_3(to: Written, *, after: float) -> None:
         ),
     )
     to.approve("plan", Artifact.OPTIMIZATION_PLAN)
-    guards = {"cpu_ms_per_request": 5.0, "queries_per_request": 3.0, "memory_rss": 100.0, "error_rate": 0.0}
+    guards = {guard.name: 0.0 if guard.name == "error_rate" else 10.0 for guard in shop.guards}
     noise = (0.0, 2.0, -2.0, 1.0, -1.0, 0.5)
     blocks = [
         block(side, 2 * i + k, (430.0, after)[k] + n, {name: value * (1 + n / 1000) for name, value in guards.items()})
