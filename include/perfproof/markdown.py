@@ -65,7 +65,7 @@ def _longest_run(shown: str) -> int:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A table whose cells are escaped unless they are `Cell`s, which hold Markdown of our own."""
-    lines = ["| " + " | ".join(text(name) if name else "" for name in header) + " |", "|" + "---|" * len(header)]
+    lines = ["| " + " | ".join(_cell(name) if name else "" for name in header) + " |", "|" + "---|" * len(header)]
     lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""`perfproof verify DIR [--json]`: is this evidence what was committed?
+"""`perfproof verify DIR [--json]`: is this evidence what was committed, and does it give what the gates say?
 
 Exit codes: 0 verified, 1 tampered, 2 unfinished, 3 usage, 4 verified but with waivers or below the demanded assurance.
 """
@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from perfproof.errors import quoted
-from perfproof.evidence.verdict import Verification
+from perfproof.evidence.store import EvidenceStore
+from perfproof.evidence.verdict import Finding, Outcome, Verification
 from perfproof.evidence.verify import verify
 
 
@@ -24,9 +25,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Verifies and prints what was found, the file and entry named."""
-    verification = verify(options.directory.resolve(), minimum_assurance=options.min_assurance)
+    directory = options.directory.resolve()
+    verification = verify(directory, checks=[lambda store: _gates(store, directory)], minimum_assurance=options.min_assurance)
     sys.stdout.write(_json(verification) if options.json else _text(verification))
     return verification.outcome.exit_code
+
+
+def _gates(store: EvidenceStore, directory: Path) -> list[Finding]:
+    """Each gate result against the figures that its evidence gives now, by the rules in plain Python."""
+    from perfproof.artifacts import gate_result_name
+    from perfproof.expectations import plain_check
+    from perfproof.gates.from_directory import recompute
+
+    findings = []
+    for gate in (1, 2, 3, 4):
+        name = gate_result_name(gate)
+        if store.live(name) is not None:
+            recomputed = recompute(gate, directory=directory, check=plain_check)
+            findings += [Finding(name, difference, Outcome.TAMPERED) for difference in recomputed.differences]
+    return findings
 
 
 def _json(verification: Verification) -> str:

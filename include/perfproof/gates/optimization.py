@@ -52,7 +52,7 @@ def gate_3(
         "plan_dependencies_unresolved": count(_unresolved(plan), good="no dependency is open"),
         "plan_gaps": count(_plan_gaps(plan), good="the plan is complete"),
         "improvement": Figure(as_float(change.improvement), change.in_words, undecided=not change.decided),
-        **_proof(change, mode),
+        **_proof(change, thresholds, mode),
         "regressions": count((r.in_words for r in change.regressions), good="no guard metric regressed"),
         "guards_undecided": count(change.undecided, good="every guard metric is decided"),
         "instrumentation_gaps": count(
@@ -80,16 +80,16 @@ def gate_3(
     )
 
 
-def _proof(change: Change, mode: Mode) -> dict[str, Figure]:
+def _proof(change: Change, thresholds: Thresholds, mode: Mode) -> dict[str, Figure]:
     """What mode `proved` asks for beyond the estimate: blocks that can decide, and the interval's lower end."""
     if mode is not Mode.PROVED:
         return {}
-    fewest = min(change.blocks)
+    proved = change.proved is not None and change.proved >= Decimal(str(thresholds.improvement))
+    reason = change.verdict_reason if proved else f"proof of improvement is inconclusive: {change.verdict_reason}"
+    sides = f"{counted(change.blocks[0], 'valid block')} of the baseline, {change.blocks[1]} of the candidate"
     return {
-        "improvement_proved": Figure(as_float(change.proved), f"proof of improvement is inconclusive: {change.verdict_reason}"),
-        "blocks_per_side": Figure(
-            float(fewest), f"{counted(change.blocks[0], 'valid block')} of the baseline, {change.blocks[1]} of the candidate"
-        ),
+        "improvement_proved": Figure(as_float(change.proved), reason),
+        "blocks_per_side": Figure(float(min(change.blocks)), sides),
     }
 
 

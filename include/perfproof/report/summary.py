@@ -97,13 +97,13 @@ def _verdicts(evidence: Evidence) -> Table:
     verdict = validation.get("verdict") or {}
     words, tone = TARGET.get(str(verdict.get("label")), ("No verdict is recorded", Tone.WARNING))
     count = validation["regression_count"]
-    worse = ", ".join(f"{r['metric']} ({_worse(r)})" for r in validation["regressions"]) or "no guard metric got worse beyond its margin"
+    worse = ", ".join(f"{r['metric']} ({_worse(r)})" for r in validation["regressions"]) or "No guard metric got worse beyond its margin"
     people = "; ".join(dict.fromkeys(f"{a['name']}, {a['role']}" for u in record["updates"] for a in u["approvers"] if a.get("name")))
     targets = " ".join(f"{u['slo_name']}: {u['previous_target']} before, {u['new_target']} now." for u in record["updates"])
     approved = record["approval_status"] == "approved"
     rows = [
         ("Improvement", Mark(str(verdict.get("label") or "unknown"), tone), f"{sentence(words)} {sentence(verdict.get('reason'))}".strip()),
-        ("Regressions", Mark(_count(count), Tone.BAD if count else Tone.GOOD), sentence(worse[:1].upper() + worse[1:])),
+        ("Regressions", Mark(_count(count), Tone.BAD if count else Tone.GOOD), sentence(worse)),
         (
             "SLO updates",
             Mark(f"{record['approval_status']}, {record['approval_percentage']:g} %", Tone.GOOD if approved else Tone.BAD),

@@ -69,10 +69,10 @@ class GateDecision(ProtocolApproval):
         return document
 
     def roles(self, cycle: Cycle) -> tuple[Asked, ...]:
-        """The roles of the protocol file; where a guard regressed, product owner and SRE lead both."""
+        """The roles of the protocol file; where a guard regressed or may have, product owner and SRE lead both."""
         names = list(cycle.protocol.approvals.steps[self.step])
         figures = cycle.document(gate_result_name(self.gate))["figures"]
-        if figures.get("regressions"):
+        if figures.get("regressions") or figures.get("guards_undecided"):
             names = list(dict.fromkeys([*names, *(role for role in REGRESSION_ROLES if role in cycle.protocol.roles)]))
         return asked_roles(cycle, names)
 

@@ -106,12 +106,12 @@ def full() -> Evidence:
             **base.intake,
             "sources": [{"name": "logs", "provides": "logs", "critical": False, "status": "unknown", "reason": "absent"}],
             "incidents": [{"id": "INC-1", "title": "slow", "severity": "SEV-3", "impact": "calls"}],
-            "pain_points": [{"service": "api", "symptom": "slow", "value": 450.0, "unit": "ms", "slo_target": 250, "business_impact": "calls"}],
+            "pain_points": [{"service": "api", "symptom": "slow", "value": 450.0, "unit": "ms", "slo_target": 250, "business_impact": "x"}],
         },
         baseline={
             **base.baseline,
             "missing_metrics": ["cpu"],
-            "slos": [{"slo_name": "p95", "target": 250, "sla": 500, "unit": "ms", "objective_percent": 99, "adherence_percent": 80, "met": False}],
+            "slos": [{"slo_name": "p95", "target": 250, "sla": 500, "unit": "ms", "objective_percent": 99, "adherence_percent": 8, "met": False}],
         },
         hypotheses={"hypotheses": [{"id": "HYP-001", "suspected_cause": "database", "status": "confirmed", "status_reason": "scan"}]},
         profiles=[
@@ -182,7 +182,7 @@ def hostile() -> Evidence:
     changed: dict[str, Any] = {name: spoiled(getattr(base, name)) for name in names}
     changed["validation"]["optimizations"] = [changed["plan"]["tasks"][0]["id"]]
     changed["gates"][0]["text"] = HOSTILE + "\n```\n<b>"
-    return replace(base, **changed, run=HOSTILE, pictures={name: HOSTILE for name in base.pictures})
+    return replace(base, **changed, run=HOSTILE, pictures=dict.fromkeys(base.pictures, HOSTILE))
 
 
 class Page(HTMLParser):
@@ -205,7 +205,7 @@ class Page(HTMLParser):
 
 def written(evidence: Evidence) -> tuple[str, str]:
     content = sections(evidence)
-    return render_markdown(TITLE, content), render_html(TITLE, content, {name: SQUARE for name in evidence.pictures})
+    return render_markdown(TITLE, content), render_html(TITLE, content, dict.fromkeys(evidence.pictures, SQUARE))
 
 
 @pytest.mark.parametrize("evidence", [sample(), full(), hostile()], ids=["least", "full", "hostile"])
@@ -273,7 +273,7 @@ def test_regressions_stand_in_the_summary_with_their_figures() -> None:
     base = sample()
     bad = {**base.validation, "regressions": spec("regression.json")["regressions"], "regression_count": 1, "status": "fail"}
     markdown = written(replace(base, validation=bad))[0]
-    assert "| Regressions | **1 regression** | Memory_utilization (+17.3 %). |" in markdown
+    assert "| Regressions | **1 regression** | memory_utilization (+17.3 %). |" in markdown
     assert "| memory_utilization | 75 | 88 | 17.3 % |" in markdown
 
 
@@ -367,7 +367,7 @@ def test_two_inlined_plots_do_not_share_ids() -> None:
 @pytest.mark.parametrize(
     "inside",
     ["<script>1</script>", "<foreignObject/>", '<image href="http://e/x.png"/>', '<rect onload="x"/>', '<use href="http://e/#a"/>',
-     '<rect style="fill:url(http://e/x)"/>', '<rect style="fill:url(//e/x)"/>', '<a href="javascript:x"><rect/></a>', '<rect fill="u\\72l(x)"/>',
+     '<rect style="fill:url(http://e/x)"/>', '<rect style="fill:url(//e/x)"/>', '<a href="javascript:x"/>', '<rect fill="u\\72l(x)"/>',
      '<animate attributeName="href"/>', '<set to="x"/>', '<x:script xmlns:x="http://www.w3.org/1999/xhtml"/>', "<rect", "&e;",
      "<g>" * 200 + "</g>" * 200],
 )  # fmt: skip

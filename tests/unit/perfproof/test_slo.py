@@ -109,3 +109,53 @@ def test_the_record_counts_only_the_roles_that_approved(protocol: Protocol) -> N
     both = slo_update_record(approvals=[approval("product_owner", "demo-owner"), approval("sre_lead", "demo-sre")], **arguments)
     assert (both["approval_status"], both["approval_percentage"]) == ("approved", 100)
     assert both["updates"][0]["approvers"][1]["person_id"] == "demo-sre"
+
+
+def proposal(protocol: Protocol, metric: str, blocks: list[float], percentage: float | None = 28.9) -> dict[str, object]:
+    """The first update of a proposal for that metric of the demo shop."""
+    told = {"target_metric": metric, "improvement": {"percentage": percentage}}
+    updates = propose_updates(validation=told, validation_ref=REF, candidate_blocks=blocks, service=protocol.service("shop"), now=NOW)[
+        "updates"
+    ]
+    assert len(updates) == 1
+    return dict(updates[0])
+
+
+def test_a_first_objective_is_called_a_first_one(protocol: Protocol) -> None:
+    """In both directions: nothing was in force, so nothing is confirmed; the unit is written as people write it."""
+    lower = proposal(protocol, "orders_latency_p99", [50, 52, 51, 53])
+    higher = proposal(protocol, "throughput", [95, 96, 97, 98])
+    assert (lower["previous_target"], lower["new_target"]) == ("none", "60ms")
+    assert (higher["previous_target"], higher["new_target"]) == ("none", "90 req/s")
+    for update in (lower, higher):
+        assert "the first" in str(update["justification"]) and "confirmed" not in str(update["justification"])
+
+
+@pytest.mark.parametrize(
+    ("percentage", "words"),
+    [(-6.7, "Optimization made it 6.7% worse"), (None, "The improvement is unknown"), (0.0, "Optimization achieved no")],
+)
+def test_a_justification_claims_no_improvement_that_was_not_measured(protocol: Protocol, percentage: float | None, words: str) -> None:
+    """A waived gate leads here with any figure."""
+    assert str(proposal(protocol, "orders_latency_p95", [50, 52, 51, 53], percentage)["justification"]).startswith(words)
+
+
+def test_a_bound_of_zero_tightens_nothing(protocol: Protocol) -> None:
+    """No errors at all support no target of zero: without an SLO in force there is nothing to propose."""
+    with pytest.raises(ArtifactError, match="ART-405"):
+        proposal(protocol, "error_rate", [0, 0, 0, 0])
+    assert "confirmed" in str(proposal(protocol, "orders_latency_p95", [0, 0, 0, 0])["justification"])
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -1.0])
+def test_what_is_no_measurement_supports_no_target(protocol: Protocol, bad: float) -> None:
+    """One such block refuses the proposal."""
+    with pytest.raises(ArtifactError, match="ART-404"):
+        proposal(protocol, "orders_latency_p95", [50, 52, 51, bad])
+
+
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf])
+def test_rounding_down_needs_a_positive_number_too(value: float) -> None:
+    """An error of this package, not of the math module."""
+    with pytest.raises(ArtifactError, match="ART-401"):
+        nice_down(value)

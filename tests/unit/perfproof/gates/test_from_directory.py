@@ -415,7 +415,7 @@ def write_phase_4(to: Written) -> None:
         hypotheses=read("evidence/hypotheses.json"),
         profiles=[read("evidence/profile-shop.json")],
         query_plans=read("evidence/query-plans.json"),
-        load_results={"scenarios": [s for s in read(Artifact.LOAD_TEST_RESULTS)["scenarios"] if "results" in s]},
+        load_results=read(Artifact.LOAD_TEST_RESULTS),
         capacity=read("evidence/capacity.json"),
         plan=read(Artifact.OPTIMIZATION_PLAN),
         validation=read(Artifact.VALIDATION_REPORT),

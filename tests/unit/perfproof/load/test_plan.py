@@ -38,10 +38,11 @@ def test_a_plan_survives_its_document(demo: Protocol, scenario: Scenario) -> Non
 def test_the_stress_plan_has_a_stage_for_each_rate(demo: Protocol) -> None:
     """Its highest rate, length and number of requests are those of the profile and the warm-up."""
     plan = from_demo(demo, Scenario.STRESS)
-    assert [s.rate for s in plan.stages] == [20, 40, 60, 80]
-    assert plan.highest_rate == 80
-    assert plan.duration == 2 + 16
-    assert plan.total_requests == 2 * 20 + 4 * (20 + 40 + 60 + 80)
+    stress = demo.load.profiles["demo"].stress
+    assert [s.rate for s in plan.stages] == list(stress.rates)
+    assert plan.highest_rate == max(stress.rates)
+    assert plan.duration == 2 + stress.seconds_each * len(stress.rates)
+    assert plan.total_requests == 2 * stress.rates[0] + stress.seconds_each * sum(stress.rates)
 
 
 def test_another_seed_is_another_plan(demo: Protocol) -> None:
