@@ -9,7 +9,7 @@ from typing import Any
 SPECIAL = "\\`*[]<>#|~$&"
 MAX_TEXT = 2000
 # GitHub's Markdown makes links of these without any bracket (and mentions people), and a backslash does not stop it for addresses.
-LINKS_ITSELF = re.compile(r"\S*(?:\S:/|www\.|mailto:|@)\S*", re.IGNORECASE)
+LINKS_ITSELF = re.compile(r"(?:[a-z][a-z0-9+.-]*:/|www\.|mailto:)[^\s<>()\[\]|`]*|[\w.+-]*@[\w.-]*", re.IGNORECASE)
 LIST_NUMBER = re.compile(r"^(\d+)([.)])(?=\s|$)")
 # A bullet, a rule, the underline of a heading, the row below the head of a table.
 LINE_MARK = re.compile(r"^(?:([-+])(?=\s|$|\1)|[=:])")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from markdown_it import MarkdownIt
 
@@ -27,9 +29,8 @@ def test_plain_text_stays_plain(hostile: str) -> None:
     """No unescaped special character and no line break is left; what looks like an address stands in a code span."""
     shown = md.text(hostile)
     assert "\n" not in shown and "\x1b" not in shown
-    if "evil" in hostile:
-        assert shown == md.code(hostile)
-        return
+    shown = re.sub(r"`http://evil`", "", shown)
+    assert "evil" not in shown
     previous = ""
     for character in shown:
         if character in "<>[]|`*#":

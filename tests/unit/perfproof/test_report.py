@@ -111,7 +111,7 @@ def full() -> Evidence:
         baseline={
             **base.baseline,
             "missing_metrics": ["cpu"],
-            "slos": [{"slo_name": "p95", "target": 250, "sla": 500, "unit": "ms", "objective_percent": 99, "adherence_percent": 8, "met": False}],
+            "slos": [{"slo_name": "s", "sla": 500, "unit": "ms", "objective_percent": 99, "adherence_percent": 8, "met": False}],
         },
         hypotheses={"hypotheses": [{"id": "HYP-001", "suspected_cause": "database", "status": "confirmed", "status_reason": "scan"}]},
         profiles=[
