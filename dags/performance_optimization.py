@@ -27,7 +27,8 @@ from perfproof_airflow.phases.intake_and_baseline import intake_and_baseline
 from perfproof_airflow.phases.optimization import optimization
 from perfproof_airflow.phases.prerequisites import prerequisites
 
-IDENTIFIER = "^[a-z][a-z0-9._-]{0,63}$"
+# The last part refuses a line break at the end, which `$` alone lets pass in Python.
+IDENTIFIER = "^[a-z][a-z0-9._-]{0,63}$(?!\n)"
 ITEMS = {"type": "string", "maxLength": 64}
 
 PARAMS = {

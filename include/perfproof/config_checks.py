@@ -71,7 +71,7 @@ def check_protocol(protocol: Protocol, *, where: str) -> None:
 
 
 def _check_identifier(name: str, where: str) -> None:
-    if not IDENTIFIER.match(name) or ".." in name:
+    if not IDENTIFIER.fullmatch(name) or ".." in name:
         raise _refuse(133, where, "not an identifier", "use small letters, digits, . _ -", got=name, expected=IDENTIFIER.pattern)
 
 
@@ -213,7 +213,7 @@ def _check_load(load: Load, where: str) -> None:
     if not load.allow:
         raise _refuse(160, f"{where}.allow", "the allow-list is empty", "name host and port of each target")
     for target in load.allow:
-        if not HOST.match(target.host) or not 0 < target.port < 65536:
+        if not HOST.fullmatch(target.host) or not 0 < target.port < 65536:
             raise _refuse(
                 161,
                 f"{where}.allow",
@@ -259,7 +259,7 @@ def _check_optimizations(protocol: Protocol, where: str) -> None:
     services = {s.name for s in protocol.services}
     for optimization in protocol.optimizations:
         place = f"{where}.optimizations[{optimization.id}]"
-        if not re.match(r"^[A-Z]{2,8}-[0-9]{1,6}$", optimization.id):
+        if not re.fullmatch(r"[A-Z]{2,8}-[0-9]{1,6}", optimization.id):
             raise _refuse(170, f"{place}.id", "not an id", "write it like OPT-001", got=optimization.id)
         if optimization.service not in services:
             raise _refuse(171, f"{place}.service", "unknown service", "name one of the services", got=optimization.service)

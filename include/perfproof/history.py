@@ -72,14 +72,14 @@ def entry_interval(name: str) -> tuple[datetime, datetime] | None:
 
 def entry_path(directory: str, protocol: str, name: str) -> str:
     """Path of a capture below the workspace. Raises ParameterError for a protocol name that is no identifier."""
-    if not IDENTIFIER.match(protocol) or ".." in protocol or entry_interval(name) is None:
+    if not IDENTIFIER.fullmatch(protocol) or ".." in protocol or entry_interval(name) is None:
         raise ParameterError(254, where="history", what="not the name of a capture", got=f"{protocol}/{name}", fix="use entry_name")
     return f"{directory.rstrip('/')}/{protocol}/{name}"
 
 
 def part_path(directory: str, protocol: str, name: str, service: str) -> str:
     """Path of one service's part of a capture, from which its baseline is joined."""
-    if not IDENTIFIER.match(service) or ".." in service:
+    if not IDENTIFIER.fullmatch(service) or ".." in service:
         raise ParameterError(254, where="history", what="not the name of a service", got=service, fix="use the protocol file's name")
     parent, _, file = entry_path(directory, protocol, name).rpartition("/")
     return f"{parent}/parts/{file.removesuffix('.json')}/{service}.json"

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import psutil
 
+from perfproof.artifacts import BASELINE_JSON
 from perfproof.config import load_protocol
 from perfproof.evidence import EntryType
 from perfproof.run_key import run_key
@@ -40,6 +41,7 @@ POLL_SECONDS = 1.0
 LEASE_SECONDS = 3.0
 # The approvals before the baseline take longer than this, so nothing is waited for twice.
 HISTORY_MARGIN_SECONDS = -5.0
+RESUME_MARGIN_SECONDS = 6.0
 
 
 class Ending(IntEnum):
@@ -104,7 +106,9 @@ class Demo:
         start_database(self.settings)
         self._write_protocol()
         thread = threading.Thread(target=airflow, daemon=True)
-        thread.start()
+        resumed = self._waits_for_baseline()
+        if not resumed:
+            thread.start()
         for side in Side:
             ensure_running(self.settings, side)
         start_metrics(self.settings)
@@ -112,6 +116,10 @@ class Demo:
             # Before the users come: the report's own probes would make them step aside for a load test.
             write_inputs(self.settings, now=datetime.now(UTC))
         start_traffic(self.settings)
+        if resumed:
+            # The scheduler would go on at once, and measure the gap that the crash has left in the telemetry.
+            self._wait_for_history(margin=RESUME_MARGIN_SECONDS)
+            thread.start()
         while thread.is_alive():
             renew_lease(self.settings)
             thread.join(LEASE_SECONDS)
@@ -138,7 +146,7 @@ class Demo:
         candidate = current(self.settings, Side.CANDIDATE)
         if baseline and candidate and candidate.build != baseline.build:
             rollback(self.settings)
-        self._wait_for_history()
+        self._wait_for_history(margin=HISTORY_MARGIN_SECONDS)
         run_id = f"demo__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
         state = {"run_id": run_id, "optimization": choice.optimization, "approve": choice.approve, "ended": False}
         self._save(state)
@@ -146,17 +154,26 @@ class Demo:
         api.trigger(DAG, run_id=run_id, conf={"optimizations": choice.considered})
         return state
 
-    def _wait_for_history(self) -> None:
+    def _wait_for_history(self, *, margin: float) -> None:
         """A baseline needs recorded traffic: waits until the demo's users have been there for its whole window."""
         protocol = load_protocol((self.settings.home / "protocols" / "demo.yaml").read_bytes(), where="demo.yaml")
         pid = running_pid(self.settings, "traffic")
         since = psutil.Process(pid).create_time() if pid is not None else time.time()
-        ready = since + protocol.baseline.window_seconds + HISTORY_MARGIN_SECONDS
+        ready = since + protocol.baseline.window_seconds + margin
         if ready > time.time():
             tell(f"letting the shop's users go on for {ready - time.time():.0f} s, so that there is a baseline to capture")
         while time.time() < ready:
             renew_lease(self.settings)
             time.sleep(min(LEASE_SECONDS, max(0.1, ready - time.time())))
+
+    def _waits_for_baseline(self) -> bool:
+        """Whether a crash interrupted a cycle before its baseline was captured."""
+        try:
+            state: dict[str, Any] = read_json(self.state_file.read_bytes(), where=str(self.state_file))
+        except FileNotFoundError:
+            return False
+        store = open_store(self.workspace / EVIDENCE, run_key(DAG, state["run_id"]))
+        return not state["ended"] and store.live(BASELINE_JSON) is None
 
     def _interrupted(self, api: AirflowApi) -> dict[str, Any] | None:
         try:

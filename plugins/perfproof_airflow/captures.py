@@ -40,7 +40,7 @@ class Captures:
     def of(cls, name: Any, *, start: datetime | None, end: datetime | None, now: datetime) -> Captures:
         """The captures of the protocol file `name`. Raises ParameterError or ConfigError before anything is measured."""
         interval = check_interval(start, end, now=now)
-        if not isinstance(name, str) or not IDENTIFIER.match(name):
+        if not isinstance(name, str) or not IDENTIFIER.fullmatch(name):
             raise ParameterError(
                 255, where="params.protocol", what="not the name of a protocol file", got=name, fix="give a name like demo"
             )

@@ -72,9 +72,9 @@ class Cycle:
         backend.probe()
         store = EvidenceStore(backend, run)
         if store.entries():
-            return cls.of(context)
+            return cls.of(context)._with_protocol_file()
         name = raw.get("protocol")
-        if not isinstance(name, str) or not IDENTIFIER.match(name):
+        if not isinstance(name, str) or not IDENTIFIER.fullmatch(name):
             raise ParameterError(
                 207, where="params.protocol", what="not the name of a protocol file", got=name, fix="give a name like demo"
             )
@@ -96,8 +96,14 @@ class Cycle:
             "schema_version": 1,
         }
         store.open_run(genesis=genesis, time=now(), actor=cycle.actor, attempt=cycle.attempt)
-        cycle.publish("evidence/protocol.yaml", lambda: data)
-        return cycle
+        return cycle._with_protocol_file()
+
+    def _with_protocol_file(self) -> Cycle:
+        """The cycle, with its protocol file among the evidence: also when an earlier try was killed before it got there."""
+        name = "evidence/protocol.yaml"
+        if self.store.live(name) is None:
+            self.publish(name, lambda: self.store.get_object(self.protocol.digest))
+        return self
 
     @classmethod
     def _assemble(cls, context: Context, store: EvidenceStore, protocol: Protocol, parameters: Parameters, run: str, ti: Any) -> Cycle:
@@ -138,10 +144,16 @@ class Cycle:
         *,
         inputs: Sequence[Mapping[str, Any]] = (),
         verified_by: dict[str, Any] | None = None,
+        per_try: bool = False,
     ) -> dict[str, Any]:
-        """The reference to `name`, made by `produce` unless an earlier try of this round has committed it already."""
+        """The reference to `name`, made by `produce` unless an earlier try of this round has committed it already.
+
+        `per_try` is for parts of something that is committed as a whole later: a try that measures anew must not keep the
+        rows of the one before.
+        """
         references = [Reference.from_dict(dict(item)) for item in inputs]
-        idem = self.idem(f"artifact:{name}", [reference.sha256 for reference in references])
+        kind = f"artifact:{name}" + (f":try {self.attempt.try_number}" if per_try else "")
+        idem = self.idem(kind, [reference.sha256 for reference in references])
         committed = self.store.find(idem)
         if committed is not None:
             log.info("%s was committed by an earlier try as entry %s", name, committed.seq)

@@ -119,7 +119,7 @@ def run_scenario(cycle: Cycle, scenario: str, *, side: str, name: str) -> dict[s
             injections = [Injection(at_second=failure.fault_at_second, action=hook.terminate_database_connections)]
         with target_lock(endpoint):
             run = send(cycle, plan, allowed=allowed, endpoint=endpoint, injections=injections)
-        rows = cycle.publish(name.removesuffix(".json") + "-rows.csv.gz", lambda: run.rows)
+        rows = cycle.publish(name.removesuffix(".json") + "-rows.csv.gz", lambda: run.rows, per_try=True)
         kept = read_rows(run.rows, where=name)
         fault = None
         if run.injected_at:
@@ -169,7 +169,7 @@ def measure_candidate(cycle: Cycle, *, inputs: Sequence[Mapping[str, Any]]) -> d
             before = hooks[side].scrape()
             run = send(cycle, plan, allowed=allowed, endpoint=endpoints[side])
             after = hooks[side].scrape()
-        rows = cycle.publish(f"evidence/block-{order:02d}-{side}-rows.csv.gz", lambda: run.rows)
+        rows = cycle.publish(f"evidence/block-{order:02d}-{side}-rows.csv.gz", lambda: run.rows, per_try=True)
         return summarise_block(
             read_rows(run.rows, where=f"block {order}"),
             plan=plan,

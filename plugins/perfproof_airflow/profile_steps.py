@@ -85,13 +85,14 @@ def profile_service(cycle: Cycle, name: str) -> dict[str, Any]:
             "request_ms": round(request_ms, 3),
             "rows": [asdict(row) for row in counted_between(before, after)],
         }
-        cycle.publish(f"evidence/statements-{name}.json", lambda: statements)
-        stacks = cycle.publish(f"evidence/profile-{name}-stacks.txt", lambda: recording.collapsed)
+        cycle.publish(f"evidence/statements-{name}.json", lambda: statements, per_try=True)
+        stacks = cycle.publish(f"evidence/profile-{name}-stacks.txt", lambda: recording.collapsed, per_try=True)
         profile_ = normalise(parse_collapsed(recording.collapsed, where=f"profile of {name}"))
         graph = cycle.publish(
             f"evidence/profile-{name}-flame-graph.svg",
             lambda: flame_graph(profile_, title=f"{name}, build {run.summary.build}"),
             inputs=[stacks],
+            per_try=True,
         )
         return profile_document(
             service=service,

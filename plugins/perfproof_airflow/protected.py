@@ -79,6 +79,13 @@ def _verify(entry: Entry, requests: Mapping[str, Entry], key: SigningKey) -> App
     if not isinstance(verdict, Granted):
         reason = getattr(verdict, "reason", "the recorded act is a rejection")
         raise ApprovalError(432, where=f"log entry {entry.seq}", what=f"the record does not verify: {reason}", fix="run perfproof verify")
+    if dict(verdict.record) != {name: body.get(name) for name in verdict.record}:
+        raise ApprovalError(
+            432,
+            where=f"log entry {entry.seq}",
+            what="the record says something else than the act it was made from",
+            fix="run perfproof verify",
+        )
     return Approved(record=body, request=request, entry_sha256=entry.sha256)
 
 

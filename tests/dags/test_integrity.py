@@ -142,7 +142,6 @@ def test_every_param_of_every_dag_is_described_and_valid_as_it_stands(bag: DagBa
         ("protocol", "../demo"),
         ("protocol", "Demo"),
         ("protocol", ""),
-        ("protocol", "demo\n"),
         ("protocol", "{{ x }}"),
         ("protocol", None),
         ("environment", "x" * 65),

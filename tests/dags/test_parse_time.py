@@ -18,8 +18,8 @@ IMPORTED = """
 import json, runpy, sys
 import airflow.sdk
 before = set(sys.modules)
-if len(sys.argv) > 1:
-    runpy.run_path(sys.argv[1], run_name="parsed")
+
+runpy.run_path(sys.argv[1], run_name="parsed")
 print("RESULT " + json.dumps({"bare": sorted(before), "all": sorted(sys.modules)}))
 """
 # What a DAG file may do at its top: say what it is, import, name constants, wire.
@@ -68,7 +68,7 @@ def test_a_dag_file_wires_and_computes_nothing(name: str) -> None:
     assert ast.unparse(tree.body[-1]) == f"{name}()"
 
 
-def wires_only(function: ast.FunctionDef) -> bool:
+def wires_only(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Whether a body is calls and dependencies; `>>` is the only operator."""
     found = [node for statement in function.body for node in ast.walk(statement) if isinstance(node, COMPUTES)]
     return all(isinstance(node, ast.BinOp) and isinstance(node.op, ast.RShift) for node in found)

@@ -64,7 +64,7 @@ def _row(line: list[str]) -> BaselineRow | str:
     if len(line) != len(CSV_COLUMNS):
         return f"{len(line)} cells, expected {len(CSV_COLUMNS)}"
     name, service, value, unit, method, timestamp = line
-    if not IDENTIFIER.match(name) or not IDENTIFIER.match(service):
+    if not IDENTIFIER.fullmatch(name) or not IDENTIFIER.fullmatch(service):
         return f"{quoted(name)} or {quoted(service)} is no identifier"
     if unit not in UNITS:
         return f"unit {quoted(unit)} is unknown"

@@ -118,7 +118,11 @@ def _name(task: Mapping[str, Any]) -> str:
 def ending_of(state: str, tasks: Sequence[Mapping[str, Any]], xcom: Any) -> Ending:
     """How a finished run ended: by its state, the guard's account of the gates, and what was decided at a gate."""
     if state == "success":
-        outcomes = (xcom("completion", "return_value") or {}).get("outcomes", {})
+        account = xcom("completion", "return_value") or {}
+        outcomes = {str(gate): outcome for gate, outcome in (account.get("outcomes") or {}).items()}
+        if set(outcomes) != set(map(str, GATES)) or not set(outcomes.values()) <= {"PASS", "WAIVED"}:
+            # Green without the guard's account: somebody marked the run, and nothing says that its gates passed.
+            return Ending.FAILED
         return Ending.WAIVED if "WAIVED" in outcomes.values() else Ending.PASSED
     failed = {task["task_id"] for task in tasks if task["state"] == "failed"}
     decisions = [f"{group}.gate_{gate}_decision" for gate, group in GATES.items()]

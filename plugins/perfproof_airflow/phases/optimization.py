@@ -25,9 +25,9 @@ def define_plan(cycle: Any, baseline: dict[str, Any], diagnosed: dict[str, Any])
     profiles = {name: cycle.reference(f"evidence/profile-{name}.json") for name in cycle.parameters.services}
     references = {"baseline": baseline["json"], "query-plans": diagnosed["plans"]}
     references |= {f"profile-{name}": reference for name, reference in profiles.items()}
-    reference = cycle.publish(
-        "optimization-plan.json",
-        lambda: plan_document(
+
+    def produce() -> dict[str, Any]:
+        plan = plan_document(
             optimizations=[o for o in cycle.protocol.optimizations if o.service in cycle.parameters.services],
             considered=cycle.parameters.optimizations,
             findings=findings_of(cycle.profiles(), cycle.document(diagnosed["plans"])),
@@ -37,11 +37,12 @@ def define_plan(cycle: Any, baseline: dict[str, Any], diagnosed: dict[str, Any])
             references={name: cycle.source(cited) for name, cited in references.items()},
             plan_id=f"PLAN-{cycle.run}-{cycle.round}",
             now=now(),
-        ),
-        inputs=[*references.values(), diagnosed["hypotheses"], diagnosed["report"]],
-    )
-    require_resolved(cycle.document(reference))
-    return reference
+        )
+        # Before it is published: a plan that cannot be approved is not evidence of one.
+        require_resolved(plan)
+        return plan
+
+    return cycle.publish("optimization-plan.json", produce, inputs=[*references.values(), diagnosed["hypotheses"], diagnosed["report"]])
 
 
 @step

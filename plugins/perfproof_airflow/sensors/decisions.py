@@ -10,7 +10,7 @@ from perfproof.approvals import GATE_DECISION, Asked, Decision, Evidence
 from perfproof.artifacts import gate_result_name
 from perfproof.errors import GateError, LoadError, PerfproofError
 from perfproof.evidence import EntryType
-from perfproof.waivers import check_waiver, note_fields
+from perfproof.waivers import apply_waivers, check_waiver, note_fields
 from perfproof.waivers.rules import REGRESSION_ROLES
 from perfproof_airflow.cycle import Cycle, now
 from perfproof_airflow.gate import EVALUATED, GATE_TASKS, gate_decision
@@ -27,6 +27,14 @@ REFUSED_BY = "connection refused"
 DECIDED = "decided"
 
 
+def cycle_of(context: Context) -> Cycle:
+    """The cycle of the task. Evidence that cannot be read fails the task at once: trying again finds the same."""
+    try:
+        return Cycle.of(context)
+    except PerfproofError as error:
+        raise AirflowFailException(str(error)) from None
+
+
 class GateDecision(ProtocolApproval):
     """Succeeds at once if gate `gate` passed; else asks for a decision and carries it out.
 
@@ -40,7 +48,7 @@ class GateDecision(ProtocolApproval):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """The decision: pass, or waiver. A halt and a retry fail this task."""
-        cycle = Cycle.of(context)
+        cycle = cycle_of(context)
         try:
             result = self._result(context, cycle)
             if gate_decision(cycle, self.gate).lets_through:
@@ -112,8 +120,8 @@ class GateDecision(ProtocolApproval):
     def _waive(self, context: Context, cycle: Cycle, result: dict[str, Any], records: list[dict[str, Any]]) -> None:
         reference = cycle.reference(gate_result_name(self.gate))
         required = [role.role for role in self.roles(cycle)]
-        for record in records:
-            waiver = check_waiver(
+        waivers = [
+            check_waiver(
                 result=result,
                 result_sha256=reference["sha256"],
                 run=cycle.run,
@@ -124,13 +132,20 @@ class GateDecision(ProtocolApproval):
                 requester=cycle.triggered_by,
                 now=now(),
             )
-            cycle.record(EntryType.WAIVER_GRANTED, {**waiver.document(), "person": record["person"]})
-        if not gate_decision(cycle, self.gate).lets_through:
+            for record in records
+        ]
+        # All are checked before the first is written: half a waiver would be found, and let the gate pass, at the next try.
+        if not apply_waivers(result=result, result_sha256=reference["sha256"], run=cycle.run, waivers=waivers, now=now()).lets_through:
             open_ = [c["criterion"] for c in result["criteria"] if c["met"] is not True]
             raise GateError(
-                304, where=f"gate {self.gate}", what="the waivers do not cover every criterion that is not met", got=", ".join(open_),
+                304,
+                where=f"gate {self.gate}",
+                what="the waivers do not cover every criterion that is not met",
+                got=", ".join(open_),
                 fix="clear this task and waive each, or decide otherwise",
-            )  # fmt: skip
+            )
+        for record, waiver in zip(records, waivers, strict=True):
+            cycle.record(EntryType.WAIVER_GRANTED, {**waiver.document(), "person": record["person"]})
 
 
 FIXES = {
@@ -152,7 +167,7 @@ class Rollback(OwnerTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Nothing to do unless gate 3 was decided to be retried or halted."""
-        cycle = Cycle.of(context)
+        cycle = cycle_of(context)
         decision = self._decision(cycle)
         if decision not in (Decision.RETRY, Decision.HALT):
             return {"decision": "nothing to roll back", "records": []}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowFailException
+
 from perfproof.announcements import confirmation_prompt
 from perfproof.approvals import APPROVAL, Asked, Decision, Evidence, Note, Question, Request
 from perfproof.approvals.rules import Refused
@@ -28,7 +30,10 @@ class ProtocolApproval(ApprovalSensor):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Asks with the protocol file's expiry and polling."""
-        approvals = Cycle.of(context).protocol.approvals
+        try:
+            approvals = Cycle.of(context).protocol.approvals
+        except PerfproofError as error:
+            raise AirflowFailException(str(error)) from None
         self.expires_after_days, self.poll_seconds = approvals.expires_after_days, approvals.poll_seconds
         return super().execute(context)
 

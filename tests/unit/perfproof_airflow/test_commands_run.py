@@ -98,12 +98,17 @@ class Api:
         self.triggered.append((run_id, conf))
 
 
-def test_following_prints_each_change_once_and_ends_with_the_run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_following_prints_each_change_once_and_ends_with_the_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Who is waited for shows; a task that did not start yet does not."""
     monkeypatch.setattr(command, "POLL_SECONDS", 0.0)
     assert follow(Api("running", "running", "success"), "r") is Ending.PASSED  # type: ignore[arg-type]
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(maxsplit=1)[1] for line in lines[:-1]] == ["success  prerequisites.open_cycle", "waits    diagnostics.run_load_tests[2]"]
+    assert [line.split(maxsplit=1)[1] for line in lines[:-1]] == [
+        "success  prerequisites.open_cycle",
+        "waits    diagnostics.run_load_tests[2]",
+    ]
     assert lines[-1] == "the run passed"
 
 

@@ -203,7 +203,12 @@ def test_an_announcement_goes_into_log_and_to_the_notifiers(
 ) -> None:
     """Execution log, task log and notifiers say the same."""
     delivered: list[tuple[str, str, str]] = []
-    monkeypatch.setattr("perfproof_airflow.notifiers.deliver", lambda text, *, kind, run: delivered.append((text, kind, run)) or [])
+
+    def deliver(text: str, *, kind: str, run: str) -> list[Any]:
+        delivered.append((text, kind, run))
+        return []
+
+    monkeypatch.setattr("perfproof_airflow.notifiers.deliver", deliver)
     with caplog.at_level("INFO"):
         run.cycle().announce(Announcement.PHASE_2_LOAD)
     text = "[PHASE 2] Executing load scenarios to validate capacity and resilience..."

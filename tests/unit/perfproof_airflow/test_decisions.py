@@ -25,16 +25,28 @@ REGRESSION = {"metric": "memory_rss", "regression_percentage": 17.3}
 
 def criterion(name: str, *, met: bool = False, waivable: bool = True) -> dict[str, Any]:
     return {
-        "criterion": name, "actual": 8.0, "threshold": 15.0, "comparison": ">=", "met": met, "waivable": waivable, "reason": f"{name} is short",
-    }  # fmt: skip
+        "criterion": name,
+        "actual": 8.0,
+        "threshold": 15.0,
+        "comparison": ">=",
+        "met": met,
+        "waivable": waivable,
+        "reason": f"{name} is short",
+    }
 
 
 def evaluated(run: Any, gate: int, outcome: str, *criteria: dict[str, Any], figures: dict[str, Any] | None = None) -> dict[str, Any]:
     """A gate's result as its task leaves it: published, in the XCom, and the task red unless it passed."""
     document = {
-        "gate": gate, "name": "Some", "outcome": outcome, "criteria": list(criteria), "figures": figures or {},
-        "reasons": [], "text": None if outcome == "PASS" else GATE_TEXT, "evidence": [],
-    }  # fmt: skip
+        "gate": gate,
+        "name": "Some",
+        "outcome": outcome,
+        "criteria": list(criteria),
+        "figures": figures or {},
+        "reasons": [],
+        "text": None if outcome == "PASS" else GATE_TEXT,
+        "evidence": [],
+    }
     task = GATE_TASKS[gate]
     reference: dict[str, Any] = run.publish(f"gate-{gate}-result.json", document, task_id=task)
     run.xcom[task, EVALUATED] = reference

@@ -28,9 +28,15 @@ from perfproof_demo.inputs import Observation, incident_report
 
 PROPOSAL = "evidence/slo-proposal.json"
 UPDATE = {
-    "slo_name": "Orders latency p95", "service": "shop", "metric": "orders_latency_p95", "previous_target": "250ms", "new_target": "120ms",
-    "justification": "measured", "alert_thresholds": ["page: above 120 ms"], "escalation_policy": "Page the SRE lead.",
-}  # fmt: skip
+    "slo_name": "Orders latency p95",
+    "service": "shop",
+    "metric": "orders_latency_p95",
+    "previous_target": "250ms",
+    "new_target": "120ms",
+    "justification": "measured",
+    "alert_thresholds": ["page: above 120 ms"],
+    "escalation_policy": "Page the SRE lead.",
+}
 
 
 @pytest.fixture
@@ -93,9 +99,19 @@ class Metrics:
         times = [] if self.value is None else [start + n * step for n in range(int((end - start) / step + 1e-9) + 1)]
         raw = b"{}"
         series = Series(
-            metric=spec.name, service=service, unit=spec.unit, source=spec.source, query=spec.query, start=start, end=end, step=step,
-            times=tuple(times), values=tuple(float(self.value or 0) for _ in times), fetched_at=fetched_at, raw_sha256=sha256_hex(raw),
-        )  # fmt: skip
+            metric=spec.name,
+            service=service,
+            unit=spec.unit,
+            source=spec.source,
+            query=spec.query,
+            start=start,
+            end=end,
+            step=step,
+            times=tuple(times),
+            values=tuple(float(self.value or 0) for _ in times),
+            fetched_at=fetched_at,
+            raw_sha256=sha256_hex(raw),
+        )
         return series, raw
 
 
@@ -139,9 +155,16 @@ def profiled(run: Any, *, samples: int) -> dict[str, Any]:
     shop = run.cycle().protocol.service("shop")
     cited = {"name": "evidence/x", "sha256": "a" * 64}
     document = profile_document(
-        service=shop, build="build-1", profiler="py-spy", collapsed_text=f"main (shop.py:1);orders (shop.py:9) {samples}\n", seconds=8,
-        rate_hz=100, requests_by_transaction={"orders": 100, "quote": 40}, collapsed=cited, flame_graph=cited,
-    )  # fmt: skip
+        service=shop,
+        build="build-1",
+        profiler="py-spy",
+        collapsed_text=f"main (shop.py:1);orders (shop.py:9) {samples}\n",
+        seconds=8,
+        rate_hz=100,
+        requests_by_transaction={"orders": 100, "quote": 40},
+        collapsed=cited,
+        flame_graph=cited,
+    )
     found: dict[str, Any] = run.publish("evidence/profile-shop.json", document, task_id="diagnostics.profile_transactions")
     return found
 
@@ -151,7 +174,7 @@ def test_halt_3_profile_inconclusive(run: Any, halts: Callable[..., str], monkey
     step, task = diagnostics.explain_queries, "diagnostics.explain_queries"
     plans = {"services": [{"service": "shop", "requests": 140, "statements": [], "findings": []}]}
     monkeypatch.setattr("perfproof_airflow.profile_steps.explain_services", lambda cycle: plans)
-    hypotheses = {"json": run.publish("evidence/hypotheses.json", {"hypotheses": []})}
+    hypotheses = {"json": run.publish("evidence/hypotheses.json", {"hypotheses": [], "unknown": []})}
     throughput = {"service": "shop", "kind": "throughput", "value": 30.0}
     baseline = {"json": run.publish("baseline-metrics.json", {"cells": [throughput]})}
     message = halts(step, task, [profiled(run, samples=3)], hypotheses, baseline, code="PRO-404", writes="profiling-report.md")
@@ -175,20 +198,37 @@ def load_document(run: Any, scenario: str, *, outcome: Outcome = Outcome.COMPLET
     cycle = run.cycle()
     shop = cycle.protocol.service("shop")
     plan = plan_for(
-        Scenario(scenario), service=shop, endpoint=shop.endpoints.baseline, environment=cycle.protocol.environment, profile=cycle.profile,
-        load=cycle.protocol.load, seed=1,
-    )  # fmt: skip
+        Scenario(scenario),
+        service=shop,
+        endpoint=shop.endpoints.baseline,
+        environment=cycle.protocol.environment,
+        profile=cycle.profile,
+        load=cycle.protocol.load,
+        seed=1,
+    )
     schedule = schedule_of(plan)
     due = [d for d in schedule.due.tolist() if outcome is Outcome.COMPLETED or d < 3]
     rows = make_rows(
-        intended_start=due, start=[d + 0.001 for d in due], end=[d + 0.02 for d in due], status=[200] * len(due),
+        intended_start=due,
+        start=[d + 0.001 for d in due],
+        end=[d + 0.02 for d in due],
+        status=[200] * len(due),
         transaction=[plan.transactions[i].name for i in schedule.transaction[: len(due)]],
-    )  # fmt: skip
+    )
     summary = GeneratorSummary(
-        outcome=outcome, reason=None if outcome is Outcome.COMPLETED else "99 % of the requests failed", started_at="2025-02-16T14:00:00Z",
-        seconds=plan.duration, cpu_percent=20.0, planned=len(due), sent=len(due), dropped=0, build="build-1", build_after="build-1",
-        plan_sha256=plan.digest, generator="test",
-    )  # fmt: skip
+        outcome=outcome,
+        reason=None if outcome is Outcome.COMPLETED else "99 % of the requests failed",
+        started_at="2025-02-16T14:00:00Z",
+        seconds=plan.duration,
+        cpu_percent=20.0,
+        planned=len(due),
+        sent=len(due),
+        dropped=0,
+        build="build-1",
+        build_after="build-1",
+        plan_sha256=plan.digest,
+        generator="test",
+    )
     reference = {"name": "evidence/rows.csv.gz", "sha256": "a" * 64}
     document = summarise(rows, plan=plan, summary=summary, service="shop", endpoint="baseline", rows_reference=reference)
     found: dict[str, Any] = run.publish(f"evidence/load-{scenario}.json", document, task_id="diagnostics.run_load_tests")
@@ -213,7 +253,7 @@ def test_halt_4_regressed_against_the_previous_cycle(
     task = "intake_and_baseline.establish_baseline"
     telemetry(20.0)
     good = run.call(capture, "intake_and_baseline.capture_baseline", "shop")
-    previous = {"cells": run.cycle().document(good)["cells"]}
+    previous = {"collected_at": "2025-02-16T10:00:00Z", "cells": run.cycle().document(good)["cells"]}
     monkeypatch.setattr(baseline_hook, "previous_baseline", lambda cycle: previous)
     run.round += 1
     telemetry(1000.0)
@@ -253,9 +293,15 @@ def test_halt_5_plan_with_unresolved_dependency(run: Any, halts: Callable[..., s
 
 
 PLAN_TASK = {
-    "id": "OPT-001", "title": "Index", "service": "shop", "owner": "demo-engineer", "risk": "low", "risk_notes": "none",
-    "expected_gain_percent": 40, "finding": "the whole table is read",
-}  # fmt: skip
+    "id": "OPT-001",
+    "title": "Index",
+    "service": "shop",
+    "owner": "demo-engineer",
+    "risk": "low",
+    "risk_notes": "none",
+    "expected_gain_percent": 40,
+    "finding": "the whole table is read",
+}
 
 
 def test_halt_5_plan_without_approval(run: Any, desk: Any, ask: Callable[..., Any]) -> None:
@@ -285,22 +331,37 @@ def test_halt_5_plan_without_approval(run: Any, desk: Any, ask: Callable[..., An
 def block(side: str, order: int, value: float) -> dict[str, Any]:
     figures = {"requests": 105, "errors": 0, "p50": value, "p95": value, "p99": value}
     return {
-        "side": side, "order": order, "started_at": f"2025-02-16T10:{order:02d}:00Z", "build": f"build-{side}", "requests": 150, "errors": 0,
-        "valid": True, "invalid_reasons": [], "p50": value, "p95": value, "p99": value,
+        "side": side,
+        "order": order,
+        "started_at": f"2025-02-16T10:{order:02d}:00Z",
+        "build": f"build-{side}",
+        "requests": 150,
+        "errors": 0,
+        "valid": True,
+        "invalid_reasons": [],
+        "p50": value,
+        "p95": value,
+        "p99": value,
         "by_transaction": {"orders": figures, "quote": {**figures, "requests": 45}},
         "guards": {"cpu_ms_per_request": 5.0, "queries_per_request": 3.0, "memory_rss": 80.0, "error_rate": 0.0},
         "rows": {"name": f"evidence/block-{order:02d}-{side}-rows.csv.gz", "sha256": "c" * 64},
-    }  # fmt: skip
+    }
 
 
 def measurement(run: Any, *, builds: tuple[str, str]) -> dict[str, Any]:
     sides = ("baseline", "candidate", "candidate", "baseline") * 4
     document = {
-        "service": "shop", "builds": dict(zip(("baseline", "candidate"), builds, strict=True)), "interleaved": True,
-        "started_at": "2025-02-16T10:00:00Z", "rate": 30, "block_seconds": 5,
-        "blocks": [{**block(side, n, (200.0 if side == "baseline" else 100.0) + n / 10), "build": builds[side == "candidate"]}
-                   for n, side in enumerate(sides)],
-    }  # fmt: skip
+        "service": "shop",
+        "builds": dict(zip(("baseline", "candidate"), builds, strict=True)),
+        "interleaved": True,
+        "started_at": "2025-02-16T10:00:00Z",
+        "rate": 30,
+        "block_seconds": 5,
+        "blocks": [
+            {**block(side, n, (200.0 if side == "baseline" else 100.0) + n / 10), "build": builds[side == "candidate"]}
+            for n, side in enumerate(sides)
+        ],
+    }
     found: dict[str, Any] = run.publish("evidence/measurement.json", document, task_id="optimization.measure_blocks")
     return found
 
@@ -323,7 +384,9 @@ def test_halt_6_validation_not_possible(run: Any, halts: Callable[..., str]) -> 
 
 def test_halt_7_slo_approval_missing(run: Any, desk: Any, ask: Callable[..., Any], halts: Callable[..., str]) -> None:
     """Although the task that waits was marked success by hand: no record, no SLO update."""
-    reference = run.publish(PROPOSAL, {"updates": [UPDATE], "validation": {"name": "optimization-validation-report.json", "sha256": "a" * 64}})
+    reference = run.publish(
+        PROPOSAL, {"updates": [UPDATE], "validation": {"name": "optimization-validation-report.json", "sha256": "a" * 64}}
+    )
     step, task = governance.record_slo_updates, "governance.record_slo_updates"
     message = halts(step, task, reference, code="APR-431", writes="slo-update-record.json")
     assert "slo_updates" in message and "product_owner" in message
@@ -342,19 +405,31 @@ def test_nothing_is_applied_without_the_slo_approval(run: Any, halts: Callable[.
     """The instrumentation verifies the record itself; no file reaches monitoring."""
     reference = run.publish(PROPOSAL, {"updates": [UPDATE]})
     halts(
-        governance.apply_instrumentation, "governance.apply_instrumentation", reference, reference, reference, code="APR-431",
+        governance.apply_instrumentation,
+        "governance.apply_instrumentation",
+        reference,
+        reference,
+        reference,
+        code="APR-431",
         writes="instrumentation-update-log.md",
-    )  # fmt: skip
+    )
     assert not (workspace / ".demo" / "instrumentation").exists()
 
 
 # 8 - line 123
 
 REPORTED = (
-    "performance-intake-report.json", "baseline-metrics.json", "evidence/hypotheses-checked.json", "evidence/profile-shop.json",
-    "evidence/query-plans.json", "load-test-results.json", "evidence/capacity.json", "optimization-plan.json",
-    "optimization-validation-report.json", "slo-update-record.json",
-)  # fmt: skip
+    "performance-intake-report.json",
+    "baseline-metrics.json",
+    "evidence/hypotheses-checked.json",
+    "evidence/profile-shop.json",
+    "evidence/query-plans.json",
+    "load-test-results.json",
+    "evidence/capacity.json",
+    "optimization-plan.json",
+    "optimization-validation-report.json",
+    "slo-update-record.json",
+)
 
 
 @pytest.mark.parametrize("missing", REPORTED)

@@ -52,10 +52,19 @@ class Generator:
             transaction=[plan.transactions[i].name for i in schedule.transaction],
         )
         summary = GeneratorSummary(
-            outcome=self.outcome, reason=None if self.outcome is Outcome.COMPLETED else "p99 above 20000 ms", started_at="2025-02-16T14:00:00Z",
-            seconds=plan.duration, cpu_percent=20.0, planned=len(due), sent=len(due), dropped=0, build=f"build-{plan.port}",
-            build_after=f"build-{plan.port}", plan_sha256=plan.digest, generator="test",
-        )  # fmt: skip
+            outcome=self.outcome,
+            reason=None if self.outcome is Outcome.COMPLETED else "p99 above 20000 ms",
+            started_at="2025-02-16T14:00:00Z",
+            seconds=plan.duration,
+            cpu_percent=20.0,
+            planned=len(due),
+            sent=len(due),
+            dropped=0,
+            build=f"build-{plan.port}",
+            build_after=f"build-{plan.port}",
+            plan_sha256=plan.digest,
+            generator="test",
+        )
         return LoadRun(write_rows(rows), summary, ())
 
 
@@ -299,7 +308,11 @@ GOOD = {"scenario": "peak", "aborted": None, "valid": True}
     [
         ({"scenario": "peak", "aborted": "p99 above 20000 ms", "valid": False}, "peak: p99 above 20000 ms"),
         (
-            {**GOOD, "scenario": "failure", "fault": {"fault": "terminate_database_connections", "recovered": False, "recover_within_seconds": 4.0}},
+            {
+                **GOOD,
+                "scenario": "failure",
+                "fault": {"fault": "terminate_database_connections", "recovered": False, "recover_within_seconds": 4.0},
+            },
             "failure: not recovered 4 s after terminate_database_connections",
         ),
     ],

@@ -45,7 +45,9 @@ def test_no_notifier_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert deliver("hello", kind="error", run="r-1") == []
 
 
-def test_a_failing_notifier_is_reported_and_the_next_still_gets_it(monkeypatch: pytest.MonkeyPatch, outbox: list[tuple[str, str, str]]) -> None:
+def test_a_failing_notifier_is_reported_and_the_next_still_gets_it(
+    monkeypatch: pytest.MonkeyPatch, outbox: list[tuple[str, str, str]]
+) -> None:
     """The report is short."""
     failures = sent(monkeypatch, "perfproof_test_notifiers:fail,perfproof_test_notifiers:keep")
     assert [f["notifier"] for f in failures] == ["perfproof_test_notifiers:fail"]

@@ -183,7 +183,7 @@ def test_a_genuine_approval_is_not_moved_to_other_evidence(run: Any, slo_approva
         cycle.store.append(
             type=EntryType.APPROVAL_GRANTED, body=record, idem=f"{index}" * 64, time=datetime.now(UTC), actor=Actor(kind="person", id="eve")
         )
-    with pytest.raises(ApprovalError, match="APR-43[23]"):
+    with pytest.raises(ApprovalError, match=r"APR-43[23]"):
         verified(run)
 
 

@@ -29,7 +29,7 @@ def crashes(cycle: Any) -> None:
     raise ZeroDivisionError
 
 
-@step(opens_cycle=True, trigger_rule="all_done")
+@step(opens_cycle=True, trigger_rule="all_done")  # type: ignore[untyped-decorator]
 def opens(cycle: Any) -> str:
     """Opens the cycle."""
     return str(cycle.run)
