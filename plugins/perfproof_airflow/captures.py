@@ -120,9 +120,7 @@ class Captures:
 
     def history(self) -> list[dict[str, Any]]:
         """The newest baselines whose interval ended before this one began, oldest first. Unreadable ones are left out."""
-        names = before(self.workspace.names(f"{self.directory}/{self.protocol.name}"), self.start, limit=COMPARED)
-        found = [self._kept(entry_path(self.directory, self.protocol.name, name)) for name in names]
-        return [document for document in found if document is not None]
+        return kept_history(self.workspace, self.directory, self.protocol.name, until=self.start)
 
     def _part(self, reference: Mapping[str, str]) -> dict[str, Any]:
         data = self.workspace.read(reference["name"])
@@ -135,8 +133,19 @@ class Captures:
         return document
 
     def _kept(self, path: str) -> dict[str, Any] | None:
-        """The valid capture at `path`. A damaged one counts as none, so that a new capture can take its place."""
-        try:
-            return read_baseline(self.workspace.read(path), where=path)
-        except ArtifactError:
-            return None
+        return _valid(self.workspace, path)
+
+
+def kept_history(workspace: Workspace, directory: str, protocol: str, *, until: datetime) -> list[dict[str, Any]]:
+    """The newest valid captures of a protocol whose interval ended at or before `until`, oldest first."""
+    names = before(workspace.names(f"{directory}/{protocol}"), until, limit=COMPARED)
+    found = [_valid(workspace, entry_path(directory, protocol, name)) for name in names]
+    return [document for document in found if document is not None]
+
+
+def _valid(workspace: Workspace, path: str) -> dict[str, Any] | None:
+    """The valid capture at `path`. A damaged one counts as none, so that a new capture can take its place."""
+    try:
+        return read_baseline(workspace.read(path), where=path)
+    except ArtifactError:
+        return None

@@ -17,10 +17,8 @@ from perfproof.evidence import EntryType
 from perfproof.load.authorization import Authorization, check_authorized, read_authorization
 from perfproof.load.plan import LoadPlan, Scenario, plan_for
 from perfproof.load.summary import Outcome
-from perfproof.moments import stamp
 from perfproof_airflow import settings
 from perfproof_airflow.cycle import Cycle, now
-from perfproof_airflow.hooks.endpoint import EndpointHook
 from perfproof_airflow.hooks.load import Injection, LoadHook, LoadRun
 from perfproof_airflow.protected import verified_approvals
 
@@ -28,11 +26,8 @@ LOCK_PATIENCE_SECONDS = 120.0
 
 
 def endpoint_of(service: Service, side: str) -> Endpoint:
-    """Baseline or candidate of a service. Raises LoadError if there is no candidate."""
-    endpoint = service.endpoints.baseline if side == "baseline" else service.endpoints.candidate
-    if endpoint is None:
-        raise LoadError(401, where=service.name, what="the protocol file names no candidate endpoint", fix="add endpoints.candidate")
-    return endpoint
+    """Baseline or candidate of a service. With one endpoint both are there, one after the other."""
+    return service.endpoints.candidate or service.endpoints.baseline if side == "candidate" else service.endpoints.baseline
 
 
 def target_service(cycle: Cycle) -> Service:
@@ -141,71 +136,6 @@ def run_scenario(cycle: Cycle, scenario: str, *, side: str, name: str) -> dict[s
         )
 
     return cycle.publish(name, produce)
-
-
-def measure_candidate(cycle: Cycle, *, inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Publishes the interleaved blocks of baseline and candidate (ABBA order, so that drift falls on both alike)."""
-    from perfproof.load.blocks import Side, summarise_block
-    from perfproof.load.rows import read_rows
-
-    service = target_service(cycle)
-    environment = cycle.protocol.environment.name
-    endpoints = {side: endpoint_of(service, side) for side in ("baseline", "candidate")}
-    hooks = {side: EndpointHook(endpoint, environment=environment) for side, endpoint in endpoints.items()}
-    allowed = authorization(cycle)
-    measurement = cycle.profile.measurement
-
-    def block(side: str, order: int) -> dict[str, Any]:
-        plan = plan_for(
-            Scenario.MEASUREMENT,
-            service=service,
-            endpoint=endpoints[side],
-            environment=cycle.protocol.environment,
-            profile=cycle.profile,
-            load=cycle.protocol.load,
-            seed=seed_of(cycle, "block", order // 2),
-        )
-        with target_lock(endpoints[side]):
-            before = hooks[side].scrape()
-            run = send(cycle, plan, allowed=allowed, endpoint=endpoints[side])
-            after = hooks[side].scrape()
-        rows = cycle.publish(f"evidence/block-{order:02d}-{side}-rows.csv.gz", lambda: run.rows, per_try=True)
-        return summarise_block(
-            read_rows(run.rows, where=f"block {order}"),
-            plan=plan,
-            summary=run.summary,
-            metrics_before=before,
-            metrics_after=after,
-            guards=service.guards,
-            side=Side(side),
-            order=order,
-            rows_reference=cycle.source(rows),
-        )
-
-    def produce() -> dict[str, Any]:
-        builds = {side: hook.build().build for side, hook in hooks.items()}
-        order = [side for pair in range(measurement.blocks) for side in _pair(pair)]
-        blocks = [block(side, number) for number, side in enumerate(order)]
-        after = {side: hook.build().build for side, hook in hooks.items()}
-        if after != builds:
-            raise LoadError(
-                403, where=service.name, what="a build changed while it was measured", got=after, expected=builds, fix="clear this task"
-            )
-        return {
-            "service": service.name,
-            "builds": builds,
-            "interleaved": True,
-            "started_at": blocks[0]["started_at"] if blocks else stamp(now()),
-            "rate": measurement.rate,
-            "block_seconds": measurement.block_seconds,
-            "blocks": blocks,
-        }
-
-    return cycle.publish("evidence/measurement.json", produce, inputs=inputs)
-
-
-def _pair(number: int) -> tuple[str, str]:
-    return ("baseline", "candidate") if number % 2 == 0 else ("candidate", "baseline")
 
 
 def require_stable(documents: Sequence[Mapping[str, Any]]) -> None:

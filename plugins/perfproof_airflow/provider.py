@@ -31,6 +31,9 @@ def get_provider_info() -> dict[str, Any]:
                     "evidence_uri": _option(
                         "Where evidence is kept: a directory on a local disk, relative to the workspace.", default=".artifacts/performance"
                     ),
+                    "history_dir": _option(
+                        "Where recurring captures are kept, relative to the workspace.", default=".artifacts/performance/history"
+                    ),
                     "api_connection": _option(
                         "Connection to this Airflow's own REST API (host, login, password). With it a failed gate's retry clears "
                         "the tasks itself; without it, it says what to clear.",

@@ -89,7 +89,11 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: Recorde
     protocols = tmp_path / "include" / "protocols"
     protocols.mkdir(parents=True)
     text = DEMO.read_text()
-    for old, new in (("step_seconds: 2", "step_seconds: 60"), ("max_staleness_seconds: 10", "max_staleness_seconds: 120")):
+    for old, new in (
+        ("step_seconds: 2", "step_seconds: 60"),
+        ("max_staleness_seconds: 10", "max_staleness_seconds: 120"),
+        ("regression_limit_percent: 900", "regression_limit_percent: 200"),
+    ):
         assert text.count(old) == 1
         text = text.replace(old, new)
     (protocols / "demo.yaml").write_text(text)

@@ -38,6 +38,7 @@ TASKS = {
     "optimization.name_optimizations",
     "optimization.await_plan_approval",
     "optimization.await_implementation",
+    "optimization.measure_before_implementation",
     "optimization.rerun_load_tests",
     "optimization.measure_blocks",
     "optimization.validate",
@@ -65,6 +66,7 @@ MAPPED = {
     "diagnostics.profile_transactions",
     "diagnostics.run_load_tests",
     "optimization.await_implementation",
+    "optimization.measure_before_implementation",
 }
 FORM = ["protocol", "environment", "services", "objective", "target_metric", "optimizations", "load_profile"]
 LONGEST_FILE = 100

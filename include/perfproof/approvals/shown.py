@@ -6,17 +6,28 @@ import json
 from typing import Any
 
 from perfproof.approvals.request import GATE_DECISION, Note, Request
-from perfproof.markdown import Cell, code, table, text
+from perfproof.markdown import Cell, code, table, text, visible
 from perfproof.moments import stamp
 
 MAX_ROWS = 60
+MAX_NAMES = 3
+# Two spaces at the end of a line break it.
+BREAK = "  "
+# Names whose unit is not a part of them.
+UNITS = {"max_rate": "requests/s"}
 
 
 def subject(request: Request, *, role: str) -> str:
-    """The headline of the form: the step and the role that is asked, in one line."""
-    asked = request.question.role(role)
+    """The headline of the form and of the list of required actions: role, step, and who is asked, in one line."""
+    question = request.question
+    asked = question.role(role)
+    # Each implementation is a request of its own, and only its id tells them apart.
+    about = question.shown.get("id")
+    step = " ".join([_words(question.step), *([about] if isinstance(about, str) else [])])
+    ids = [p.id for p in asked.people] if asked else []
+    people = ", ".join(ids[:MAX_NAMES]) + (f" and {len(ids) - MAX_NAMES} more" if len(ids) > MAX_NAMES else "")
     again = f" (asked again, attempt {request.attempt})" if request.attempt > 1 else ""
-    return f"{asked.label if asked else role}: {request.question.step.replace('_', ' ')}{again}"
+    return visible(f"{asked.label if asked else role}: {step}, waits for {people}{again}")
 
 
 def body(request: Request, *, role: str) -> str:
@@ -24,7 +35,9 @@ def body(request: Request, *, role: str) -> str:
     question = request.question
     asked = question.role(role)
     people = ", ".join(text(p.name) for p in asked.people) if asked else ""
-    lines = [text(line) for line in question.question.splitlines()]
+    lines = _lines(question.question)
+    if request.attempt > 1:
+        lines += ["", "An earlier answer decided nothing. The log of the task that waits in the protocol run says why."]
     facts = [[Cell(text(name)), Cell(value)] for name, value in _facts("", question.shown)]
     hidden = len(facts) - MAX_ROWS
     if facts:
@@ -34,7 +47,7 @@ def body(request: Request, *, role: str) -> str:
     evidence = [[Cell(text(e.name)), Cell(code(e.sha256))] for e in question.evidence]
     if evidence:
         lines += ["", table(["Evidence", "SHA-256"], evidence)]
-    lines += ["", f"**How to answer** ({people}): {_how(request)}"]
+    lines += ["", f"**How to answer**, for {people}: {_how(request)}"]
     lines += [
         "",
         f"Protocol run {code(question.run_id)} of {code(question.dag_id)}, step {code(question.step)}, "
@@ -47,19 +60,46 @@ def body(request: Request, *, role: str) -> str:
 def _how(request: Request) -> str:
     if set(request.question.options) <= set(GATE_DECISION):
         return (
-            "choose below, or mark this task success with a note that begins with `retry`, `waiver: <why, 20 characters at least>` or "
-            "`halt`. One person is enough to retry or halt."
+            "choose below, or mark this task success with a note that begins with `retry`, `waiver:` or `halt`. A waiver is written in the "
+            "form above, with 20 characters of reasons at least. One person is enough to retry or halt."
         )
     note = " The note must hold the change reference." if request.question.note is Note.CHANGE_REFERENCE else ""
     return f"mark this task success to approve or failed to reject, or choose below.{note}"
 
 
+def _lines(question: str) -> list[str]:
+    """The lines of the question as they are, quoted where they begin with `>`: a renderer would make one paragraph of them."""
+    shown = []
+    for line in question.splitlines():
+        quoted = line.startswith(">")
+        words = text(line[1:] if quoted else line)
+        shown.append(f"{'> ' if quoted else ''}{words}{BREAK if words else ''}")
+    return shown
+
+
 def _facts(name: str, value: Any) -> list[tuple[str, str]]:
     """`value` as lines of name and Markdown: mappings and lists of mappings are unfolded, everything else is one line."""
     if isinstance(value, dict) and value:
-        return [fact for key, item in value.items() for fact in _facts(f"{name} / {key}" if name else str(key), item)]
+        return [fact for key, item in value.items() for fact in _facts(f"{name} / {_label(key)}" if name else _label(key), item)]
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
         return [fact for number, item in enumerate(value, start=1) for fact in _facts(f"{name} {number}", item)]
     if isinstance(value, list):
-        return [(name, text(", ".join(str(item) for item in value)))]
-    return [(name, text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)))]
+        return [(name, text(", ".join(_figure(item) for item in value)))]
+    return [(name, text(_figure(value)))]
+
+
+def _label(key: Any) -> str:
+    words = _words(str(key))
+    return f"{words} ({UNITS[key]})" if key in UNITS else words
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:.0f}"
+    return json.dumps(value, ensure_ascii=False)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from perfproof_airflow.captures import Captures
 
 log = logging.getLogger(__name__)
-BASELINE_CAPTURED = Asset(name="perfproof_baseline", uri="perfproof://baseline-history")
+BASELINE_CAPTURED = Asset(name="perfproof_baseline", uri="x-perfproof://baseline-history")
 RETRIES = 3
 
 

@@ -14,7 +14,7 @@ from perfproof_airflow.step import step
 SCENARIOS = ("peak", "stress", "failure")
 
 
-@step(map_index_template="{{ service }}")
+@step(map_index_template="{{ task.op_kwargs.service }}")
 def profile_transactions(cycle: Any, service: str) -> dict[str, Any]:
     """Profiles the running baseline under the authorized peak rate, into collapsed stacks and a flame graph."""
     from perfproof_airflow.profile_steps import profile_service
@@ -55,7 +55,7 @@ def explain_queries(cycle: Any, profiles: list[dict[str, Any]], hypotheses: dict
     return {"plans": plans, "report": report, "hypotheses": checked}
 
 
-@step(map_index_template="{{ scenario }}", max_active_tis_per_dagrun=1)
+@step(map_index_template="{{ task.op_kwargs.scenario }}", max_active_tis_per_dagrun=1)
 def run_load_tests(cycle: Any, scenario: str) -> dict[str, Any]:
     """Sends one authorized load scenario to the baseline and keeps every row."""
     from perfproof_airflow.load_steps import run_scenario

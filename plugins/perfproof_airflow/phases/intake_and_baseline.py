@@ -10,8 +10,10 @@ from perfproof.announcements import Announcement
 from perfproof_airflow.gate import decision, judge
 from perfproof_airflow.step import step
 
+CAPTURES_COMPARISON = "evidence/baseline-against-captures.json"
 
-@step(map_index_template="{{ source }}")
+
+@step(map_index_template="{{ task.op_kwargs.source }}")
 def collect_telemetry(cycle: Any, source: str) -> dict[str, Any]:
     """Reads one telemetry source. A missing critical one halts; a missing optional one is UNKNOWN in the report."""
     from perfproof.intake import require_critical
@@ -29,7 +31,7 @@ def collect_telemetry(cycle: Any, source: str) -> dict[str, Any]:
     return cycle.publish(f"evidence/source-{source}.json", produce)
 
 
-@step(map_index_template="{{ service }}")
+@step(map_index_template="{{ task.op_kwargs.service }}")
 def capture_baseline(cycle: Any, service: str) -> dict[str, Any]:
     """Measures every required metric of one service over the baseline window; each cell keeps its source and reasons."""
     from perfproof_airflow.cycle import now
@@ -73,8 +75,26 @@ def establish_baseline(cycle: Any, captured: list[dict[str, Any]]) -> dict[str, 
         ),
         inputs=captured,
     )
+    compare_with_captures(cycle, document)
     csv = cycle.publish("baseline-metrics.csv", lambda: baseline_csv(cycle.document(document)), inputs=[document])
     return {"json": document, "csv": csv}
+
+
+def compare_with_captures(cycle: Any, document: dict[str, Any]) -> None:
+    """Publishes how the baseline compares with the recurring captures. A finding, not a halt: captures cover other hours."""
+    from perfproof.baseline_comparison import compare_with_history
+    from perfproof_airflow import settings
+    from perfproof_airflow.captures import HISTORY_DIRECTORY, kept_history
+    from perfproof_airflow.cycle import now
+    from perfproof_airflow.hooks.workspace import Workspace
+
+    def produce() -> dict[str, Any]:
+        directory = settings.option("history_dir", HISTORY_DIRECTORY)
+        history = kept_history(Workspace(settings.workspace_root()), directory, cycle.protocol.name, until=now())
+        limit = cycle.protocol.baseline.regression_limit_percent
+        return compare_with_history(cycle.document(document), history, limit_percent=limit)
+
+    cycle.publish(CAPTURES_COMPARISON, produce, inputs=[document])
 
 
 @step
@@ -84,17 +104,21 @@ def report_intake(cycle: Any, sources: list[dict[str, Any]], baseline: dict[str,
     from perfproof_airflow.cycle import now
 
     sources = list(sources)
+    captures = cycle.document(CAPTURES_COMPARISON)
     return cycle.publish(
         "performance-intake-report.json",
-        lambda: intake_report(
-            run=cycle.run,
-            protocol=cycle.protocol,
-            parameters=cycle.parameters,
-            sources=[(cycle.document(reference), reference["sha256"]) for reference in sources],
-            baseline=cycle.document(baseline["json"]),
-            now=now(),
-        ),
-        inputs=[*sources, baseline["json"]],
+        lambda: {
+            **intake_report(
+                run=cycle.run,
+                protocol=cycle.protocol,
+                parameters=cycle.parameters,
+                sources=[(cycle.document(reference), reference["sha256"]) for reference in sources],
+                baseline=cycle.document(baseline["json"]),
+                now=now(),
+            ),
+            "compared_with_captures": {key: captures[key] for key in ("against", "limit_percent", "regressed", "unknown")},
+        },
+        inputs=[*sources, baseline["json"], cycle.reference(CAPTURES_COMPARISON)],
     )
 
 

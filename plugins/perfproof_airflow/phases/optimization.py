@@ -52,6 +52,14 @@ def name_optimizations(cycle: Any, plan: dict[str, Any]) -> list[str]:
 
 
 @step
+def measure_before_implementation(cycle: Any) -> dict[str, Any] | None:
+    """Measures the baseline's blocks now if there is one endpoint only: after the deployment it is gone."""
+    from perfproof_airflow.measure_steps import measure_before
+
+    return measure_before(cycle)
+
+
+@step
 def rerun_load_tests(cycle: Any) -> dict[str, Any]:
     """Sends the authorized peak to the candidate, before it is compared in blocks."""
     from perfproof_airflow.load_steps import run_scenario
@@ -62,7 +70,7 @@ def rerun_load_tests(cycle: Any) -> dict[str, Any]:
 @step
 def measure_blocks(cycle: Any, rerun: dict[str, Any]) -> dict[str, Any]:
     """Measures baseline and candidate in interleaved blocks; each block keeps its rows."""
-    from perfproof_airflow.load_steps import measure_candidate
+    from perfproof_airflow.measure_steps import measure_candidate
 
     cycle.announce(Announcement.PHASE_3_VALIDATION)
     return measure_candidate(cycle, inputs=[rerun])
@@ -150,7 +158,7 @@ def optimization(first: Any, second: Any) -> Any:
     gate = gate_3(plan, validation, measurement, instrumentation)
     decided = decision(3, retry_from="optimization.await_implementation")
     rolled_back = rollback(retry_from="optimization.await_implementation")
-    optimizations >> plan_approval >> implementation >> rerun
+    optimizations >> plan_approval >> measure_before_implementation() >> implementation >> rerun
     gate >> decided >> rolled_back
     return {
         "plan": plan,

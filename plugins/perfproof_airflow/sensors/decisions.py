@@ -8,14 +8,17 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from perfproof.approvals import GATE_DECISION, Asked, Decision, Evidence
 from perfproof.artifacts import gate_result_name
+from perfproof.config_checks import TASK_OWNER
 from perfproof.errors import GateError, LoadError, PerfproofError
 from perfproof.evidence import EntryType
-from perfproof.waivers import apply_waivers, check_waiver, note_fields
+from perfproof.waivers import apply_waivers, check_waiver
+from perfproof.waivers.claims import claims
 from perfproof.waivers.rules import REGRESSION_ROLES
 from perfproof_airflow.cycle import Cycle, now
 from perfproof_airflow.gate import EVALUATED, GATE_TASKS, gate_decision
 from perfproof_airflow.hooks.airflow_api import clear_from
 from perfproof_airflow.hooks.endpoint import EndpointHook
+from perfproof_airflow.load_steps import endpoint_of
 from perfproof_airflow.sensors.questions import OwnerTask, ProtocolApproval, asked_roles
 
 if TYPE_CHECKING:
@@ -119,20 +122,22 @@ class GateDecision(ProtocolApproval):
 
     def _waive(self, context: Context, cycle: Cycle, result: dict[str, Any], records: list[dict[str, Any]]) -> None:
         reference = cycle.reference(gate_result_name(self.gate))
-        required = [role.role for role in self.roles(cycle)]
+        # A regression needs product owner and SRE lead beside these: check_waiver knows.
+        required = [role for role in cycle.protocol.approvals.steps[self.step] if role != TASK_OWNER]
+        made = claims(records)
         waivers = [
             check_waiver(
                 result=result,
                 result_sha256=reference["sha256"],
                 run=cycle.run,
-                fields=note_fields(record["comment"]),
-                approvals=records,
+                fields=claim.fields,
+                approvals=claim.records,
                 roles=cycle.protocol.roles,
                 required=required,
                 requester=cycle.triggered_by,
                 now=now(),
             )
-            for record in records
+            for claim in made
         ]
         # All are checked before the first is written: half a waiver would be found, and let the gate pass, at the next try.
         if not apply_waivers(result=result, result_sha256=reference["sha256"], run=cycle.run, waivers=waivers, now=now()).lets_through:
@@ -144,8 +149,8 @@ class GateDecision(ProtocolApproval):
                 got=", ".join(open_),
                 fix="clear this task and waive each, or decide otherwise",
             )
-        for record, waiver in zip(records, waivers, strict=True):
-            cycle.record(EntryType.WAIVER_GRANTED, {**waiver.document(), "person": record["person"]})
+        for claim, waiver in zip(made, waivers, strict=True):
+            cycle.record(EntryType.WAIVER_GRANTED, {**waiver.document(), "person": claim.records[0]["person"]})
 
 
 FIXES = {
@@ -182,12 +187,12 @@ class Rollback(OwnerTask):
         return answer
 
     @staticmethod
-    def _decision(cycle: Cycle) -> str | None:
+    def _decision(cycle: Cycle) -> Decision | None:
         live = cycle.store.live(gate_result_name(3))
         decided = [entry.body for entry in cycle.store.of_type(EntryType.DECISION_RECORDED) if entry.body["gate"] == 3]
         if live is None or not decided or decided[-1]["result"]["sha256"] != live.body["sha256"]:
             return None
-        return str(decided[-1]["decision"])
+        return Decision(decided[-1]["decision"])
 
     def ask(self, cycle: Cycle) -> tuple[str, dict[str, Any]]:
         """What to roll back to."""
@@ -204,9 +209,7 @@ class Rollback(OwnerTask):
     def _require_rolled_back(cycle: Cycle) -> None:
         """The candidate is gone or answers with the baseline's build."""
         measured = cycle.document("evidence/measurement.json")
-        candidate = cycle.protocol.service(measured["service"]).endpoints.candidate
-        if candidate is None:
-            return
+        candidate = endpoint_of(cycle.protocol.service(measured["service"]), "candidate")
         try:
             found = EndpointHook(candidate, environment=cycle.protocol.environment.name).build().build
         except LoadError as error:

@@ -48,7 +48,7 @@ STEPS: list[tuple[Any, str, tuple[Any, ...], str]] = [
         ({"json": REFERENCE}, {"plans": REFERENCE, "hypotheses": REFERENCE, "report": REFERENCE}),
         "perfproof.plan.define_plan",
     ),
-    (optimization.measure_blocks, "optimization.measure_blocks", (REFERENCE,), "perfproof_airflow.load_steps.measure_candidate"),
+    (optimization.measure_blocks, "optimization.measure_blocks", (REFERENCE,), "perfproof_airflow.measure_steps.measure_candidate"),
     (
         governance.propose_slo_updates,
         "governance.propose_slo_updates",

@@ -369,6 +369,19 @@ def test_a_waiver_that_only_one_of_them_gave_in_full_waives_nothing_now_or_later
     assert run.entries("waiver.granted") == []
 
 
+def test_a_regression_that_only_one_of_them_names_is_not_waived_by_both(
+    run: Any, desk: Any, ask: Callable[..., Any], tomorrow: str
+) -> None:
+    """The product owner excuses the short improvement and says nothing of the memory: that is no signature under the regression."""
+    evaluated(run, 3, "FAIL", criterion("improvement"), criterion("regressions"), figures={"regressions": [REGRESSION]})
+    ask(decision_of(3))
+    desk.answer("product_owner", "demo-owner", note=f"waiver: criterion=improvement expires={tomorrow} {WHY}")
+    desk.answer("sre_lead", "demo-sre", note=regression_note(tomorrow))
+    with pytest.raises(AirflowFailException):
+        ask(decision_of(3))
+    assert gate_decision(run.cycle(), 3).value == "FAIL"
+
+
 # The rollback at gate 3
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from perfproof.load.arrivals import schedule_of
 from perfproof.load.plan import LoadPlan
 from perfproof.load.rows import make_rows, read_rows, write_rows
 from perfproof.load.summary import GeneratorSummary, Outcome
-from perfproof_airflow import load_steps
+from perfproof_airflow import load_steps, measure_steps
 from perfproof_airflow.hooks.endpoint import Build
 from perfproof_airflow.hooks.load import LoadRun
-from perfproof_airflow.load_steps import authorization, measure_candidate, require_stable, run_scenario, seed_of, target_lock
+from perfproof_airflow.load_steps import authorization, require_stable, run_scenario, seed_of, target_lock
+from perfproof_airflow.measure_steps import measure_before, measure_candidate
 from perfproof_airflow.sensors.questions import PREREQUISITE_INDEX, ProtocolApproval
 
 AUTHORIZATION = "load_test_authorization"
@@ -95,7 +97,7 @@ def generator(monkeypatch: pytest.MonkeyPatch) -> Generator:
 @pytest.fixture
 def endpoints(monkeypatch: pytest.MonkeyPatch) -> type[Endpoints]:
     made = type("TheEndpoints", (Endpoints,), {"builds": {18101: "build-18101", 18102: "build-18102"}, "scrapes": 0})
-    monkeypatch.setattr(load_steps, "EndpointHook", made)
+    monkeypatch.setattr(measure_steps, "EndpointHook", made)
     return made
 
 
@@ -290,14 +292,36 @@ def test_a_worker_killed_between_blocks_does_not_mix_two_measurements(
         agree(authorized, block)
 
 
-def test_without_a_candidate_the_error_says_what_to_add(run: Any) -> None:
-    """Not an AttributeError."""
+def test_with_one_endpoint_the_candidate_is_measured_where_the_baseline_was(run: Any) -> None:
+    """One after the other: after the deployment the same endpoint is the candidate."""
     service = run.cycle().protocol.service("shop")
-    from dataclasses import replace
-
     alone = replace(service, endpoints=replace(service.endpoints, candidate=None))
-    with pytest.raises(LoadError, match=r"LOD-401 shop: .*add endpoints\.candidate"):
-        load_steps.endpoint_of(alone, "candidate")
+    assert load_steps.endpoint_of(alone, "candidate") == service.endpoints.baseline
+    assert load_steps.endpoint_of(service, "candidate") == service.endpoints.candidate
+
+
+def test_with_one_endpoint_the_blocks_are_measured_one_side_after_the_other(
+    authorized: Any, generator: Generator, endpoints: type[Endpoints], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The baseline's blocks come before the deployment, the candidate's after it; the document says that it is not interleaved."""
+    cycle = authorized.cycle()
+    service = cycle.protocol.service("shop")
+    alone = replace(service, endpoints=replace(service.endpoints, candidate=None))
+    monkeypatch.setattr(measure_steps, "target_service", lambda cycle: alone)
+    measure_before(cycle)
+    endpoints.builds = {18101: "build-after"}
+    document = cycle.document(measure_candidate(cycle, inputs=[]))
+    count = cycle.profile.measurement.blocks
+    assert document["builds"] == {"baseline": "build-18101", "candidate": "build-after"}
+    assert document["interleaved"] is False
+    assert [block["side"] for block in document["blocks"]] == ["baseline"] * count + ["candidate"] * count
+    assert [block["order"] for block in document["blocks"]] == list(range(2 * count))
+
+
+def test_with_two_endpoints_nothing_is_measured_before_the_deployment(authorized: Any, generator: Generator) -> None:
+    """Both are there later, side by side."""
+    assert measure_before(authorized.cycle()) is None
+    assert generator.plans == []
 
 
 GOOD = {"scenario": "peak", "aborted": None, "valid": True}

@@ -63,9 +63,47 @@ def test_a_long_request_says_what_it_leaves_out() -> None:
 
 
 def test_the_headline_names_role_step_and_attempt() -> None:
-    """Somebody who is asked again sees that at once."""
-    assert subject(request(), role="sre_lead") == "SRE Lead: load test authorization"
-    assert subject(request(attempt=2), role="sre_lead") == "SRE Lead: load test authorization (asked again, attempt 2)"
+    """In a list of waiting questions everybody finds their own, and who is asked again sees that at once."""
+    assert subject(request(), role="sre_lead") == "SRE Lead: load test authorization, waits for sam"
+    assert subject(request(attempt=2), role="sre_lead") == "SRE Lead: load test authorization, waits for sam (asked again, attempt 2)"
+
+
+def test_the_headline_of_a_role_that_many_hold_stays_a_line() -> None:
+    """The first three people stand for the rest, who are counted."""
+    many = tuple(Person(f"sam{n}", f"Sam {n}") for n in range(5))
+    assert subject(request(roles=(Asked("sre_lead", "SRE Lead", many),)), role="sre_lead").endswith("waits for sam0, sam1, sam2 and 2 more")
+
+
+def test_two_implementations_have_two_headlines() -> None:
+    """They are requests of the same step to the same person, about two optimizations."""
+    shown = [subject(request(step="implementation", shown={"id": id_}), role="sre_lead") for id_ in ("OPT-001", "OPT-002")]
+    assert shown == ["SRE Lead: implementation OPT-001, waits for sam", "SRE Lead: implementation OPT-002, waits for sam"]
+
+
+def test_figures_read_like_figures() -> None:
+    """Words instead of identifiers, whole numbers without a decimal, and a unit where the name has none; nothing is rounded."""
+    shown = {"max_rate": 120.0, "limits": {"p99_ms": 20000.0, "margin": 0.05}, "rates": [30.0, 62.5], "objective": "as_it_is"}
+    text = body(request(shown=shown), role="sre_lead").replace("\\", "")
+    for expected in (
+        "max rate (requests/s) | 120 |",
+        "limits / p99 ms | 20000 |",
+        "limits / margin | 0.05 |",
+        "rates | 30, 62.5 |",
+        "objective | as_it_is |",
+    ):
+        assert expected in text, expected
+
+
+def test_a_question_of_many_lines_stays_one() -> None:
+    """The text of a failed gate is a list of lines, and a quotation; a renderer would run them together."""
+    lines = body(request(question='[FAILED]\n> "Criteria: x\n>\n> 1. Retry"'), role="sre_lead").splitlines()
+    assert lines[:4] == ["\\[FAILED\\]  ", '> "Criteria: x  ', "> ", '> 1\\. Retry"  ']
+
+
+def test_who_is_asked_again_learns_where_the_reason_is() -> None:
+    """Somebody else's answer may be the reason, so they cannot know it."""
+    assert "decided nothing" not in body(request(), role="sre_lead")
+    assert "decided nothing" in body(request(attempt=2), role="sre_lead")
 
 
 def test_how_to_answer_fits_the_question() -> None:
