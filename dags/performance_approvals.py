@@ -7,7 +7,7 @@ Each run of this DAG is one request: a step of a protocol run asks people to dec
   *Required Actions*. What you decide on, with the digests of the evidence, is in the form's text.
 * **Reject**: mark it **failed**, or choose *Reject*. The protocol run fails and says who rejected, and why.
 * **A gate that did not pass**: choose *Retry*, *Waiver* or *Halt*, or mark the task success with a note that begins with
-  `retry`, `waiver: <why>` or `halt`.
+  `retry`, `waiver:` (in the form that the question shows) or `halt`.
 * **A change that was implemented**: put its reference (commit, pull request, ticket, build) into the note.
 
 Only people who hold the role can decide, nobody decides on a run that they triggered or a change that they own, and one person

@@ -3,6 +3,9 @@
 
 One run is one optimization cycle. **Trigger it** with the button above; every field of the form has a working default.
 
+**To approve**, choose *Required Actions* on the start page, or open the waiting run of `performance_approvals`: answer the
+form, or mark the task success. A gate that does not pass asks for a decision there: retry, waiver or halt.
+
 1. **prerequisites** checks the supplied artifacts and the system state, and waits for three approvals.
 2. **intake_and_baseline** (phase 1) reads telemetry, captures the baseline, formulates hypotheses. *Gate 1.*
 3. **diagnostics** (phase 2) profiles, explains queries, sends authorized load, analyzes capacity. *Gate 2.*
@@ -10,8 +13,7 @@ One run is one optimization cycle. **Trigger it** with the button above; every f
    interleaved blocks. *Gate 3.*
 5. **governance** (phase 4) proposes SLO updates, waits for their approval, publishes the report. *Gate 4*, handoff.
 
-**To approve**, open the waiting run of `performance_approvals` and mark its task success, or answer its form. A gate that
-does not pass asks for a decision there: retry, waiver or halt. A halted task says what is missing; clear it to go on.
+A halted task says what is missing; clear it to go on.
 """
 
 from __future__ import annotations

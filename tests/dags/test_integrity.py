@@ -66,7 +66,6 @@ MAPPED = {
     "diagnostics.profile_transactions",
     "diagnostics.run_load_tests",
     "optimization.await_implementation",
-    "optimization.measure_before_implementation",
 }
 FORM = ["protocol", "environment", "services", "objective", "target_metric", "optimizations", "load_profile"]
 LONGEST_FILE = 100
