@@ -99,6 +99,12 @@ class Approvers:
         build = current(self.settings, Side.CANDIDATE)
         return f"{self._deployed[round_]}, build {build.build if build else 'UNKNOWN'}"
 
+    def close(self) -> None:
+        """Closes the people's connections."""
+        for session in self._sessions.values():
+            session.close()
+        self._sessions.clear()
+
     def _session(self, person: str) -> AirflowApi:
         if person not in self._sessions:
             self._sessions[person] = AirflowApi(self.home.url, person, self.home.password(person))

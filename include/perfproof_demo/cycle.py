@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import threading
@@ -138,10 +139,10 @@ class Demo:
 
     def begin(self, choice: Choice) -> dict[str, Any]:
         """Triggers a new cycle as the performance engineer, or finds the one that a crash interrupted."""
-        api = self.api("demo-performance")
-        state = self._interrupted(api)
-        if state is not None:
-            return state
+        with contextlib.closing(self.api("demo-performance")) as api:
+            return self._interrupted(api) or self._trigger(api, choice)
+
+    def _trigger(self, api: AirflowApi, choice: Choice) -> dict[str, Any]:
         baseline = current(self.settings, Side.BASELINE)
         candidate = current(self.settings, Side.CANDIDATE)
         if baseline and candidate and candidate.build != baseline.build:
@@ -205,26 +206,27 @@ class Demo:
         """Shows the run until it is over, lets the approvers act, and writes down that it ended."""
         run_id, manual = state["run_id"], state["approve"] == "manual"
         key = run_key(DAG, run_id)
-        reader = self.api("demo-performance")
-        progress = Progress(open_store(self.workspace / EVIDENCE, key), print_line)
         deployed = Choice(state["optimization"], state["approve"]).deployed
-        approvers = answers(self.settings, self.home, reader, deployed, print_line)
-        shown: set[tuple[str, int]] = set()
-        while True:
-            renew_lease(self.settings)
-            run = reader.run(DAG, run_id)
-            progress.show_tasks(reader.tasks(DAG, run_id))
-            progress.show_log()
-            if run["state"] in ("success", "failed"):
-                break
-            waiting = approvers.waiting(key)
-            if manual:
-                self._invite(waiting, shown, deployed)
-            else:
-                approvers.act(waiting)
-            time.sleep(POLL_SECONDS)
-        self._save({**state, "ended": True})
-        return self._account(reader, run_id, key)
+        with contextlib.ExitStack() as open_:
+            reader = open_.enter_context(contextlib.closing(self.api("demo-performance")))
+            approvers = open_.enter_context(contextlib.closing(answers(self.settings, self.home, reader, deployed, print_line)))
+            progress = Progress(open_store(self.workspace / EVIDENCE, key), print_line)
+            shown: set[tuple[str, int]] = set()
+            while True:
+                renew_lease(self.settings)
+                run = reader.run(DAG, run_id)
+                progress.show_tasks(reader.tasks(DAG, run_id))
+                progress.show_log()
+                if run["state"] in ("success", "failed"):
+                    break
+                waiting = approvers.waiting(key)
+                if manual:
+                    self._invite(waiting, shown, deployed)
+                else:
+                    approvers.act(waiting)
+                time.sleep(POLL_SECONDS)
+            self._save({**state, "ended": True})
+            return self._account(reader, run_id, key)
 
     def _invite(self, waiting: list[Waiting], shown: set[tuple[str, int]], deployed: tuple[str, ...]) -> None:
         for question in waiting:
