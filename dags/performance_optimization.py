@@ -32,6 +32,7 @@ from perfproof_airflow.phases.prerequisites import prerequisites
 # The last part refuses a line break at the end, which `$` alone lets pass in Python.
 IDENTIFIER = "^[a-z][a-z0-9._-]{0,63}$(?!\n)"
 ITEMS = {"type": "string", "maxLength": 64}
+# The form demands a value of every field whose type has no "null", whatever its default is.
 
 PARAMS = {
     "protocol": Param(
@@ -39,27 +40,27 @@ PARAMS = {
         description="Name of a protocol file (without .yaml) in the protocols directory.",
     ),
     "environment": Param(
-        "", type="string", title="Environment", maxLength=64,
+        "", type=["string", "null"], title="Environment", maxLength=64,
         description="Test environment to measure in. Empty: the one that the protocol file names.",
     ),
     "services": Param(
-        [], type="array", title="Services", items=ITEMS, uniqueItems=True,
+        [], type=["array", "null"], title="Services", items=ITEMS, uniqueItems=True,
         description="Prioritized services, one name a line. Empty: every service of the protocol file.",
     ),
     "objective": Param(
-        "", type="string", title="Objective", maxLength=500,
+        "", type=["string", "null"], title="Objective", maxLength=500,
         description="What this cycle shall achieve, in a sentence. The product owner is asked to prioritize it.",
     ),
     "target_metric": Param(
-        "", type="string", title="Target metric", maxLength=64,
+        "", type=["string", "null"], title="Target metric", maxLength=64,
         description="Metric that must improve by at least 15 %. Empty: the target metric of the protocol file.",
     ),
     "optimizations": Param(
-        [], type="array", title="Optimizations to consider", items=ITEMS, uniqueItems=True,
+        [], type=["array", "null"], title="Optimizations to consider", items=ITEMS, uniqueItems=True,
         description="Ids like OPT-001, one a line. Empty: every optimization that the findings support.",
     ),
     "load_profile": Param(
-        "", type="string", title="Load profile", maxLength=64,
+        "", type=["string", "null"], title="Load profile", maxLength=64,
         description="Rates and durations of all load. Empty: the first profile of the protocol file.",
     ),
 }  # fmt: skip
