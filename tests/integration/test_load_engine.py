@@ -125,7 +125,7 @@ def plan_against(server: Server, *, rate: float = 50, seconds: float = 2, warmup
         warmup_seconds=warmup,
         transactions=(
             Transaction("orders", "GET", "/work/{id}/orders", 0.7, parameters={"id": Span(1, 9)}),
-            Transaction("quote", "GET", "/work/quote", 0.3),
+            Transaction("quote", "GET", "/quotes/cheap", 0.3),
         ),
         seed=7,
         max_in_flight=500,

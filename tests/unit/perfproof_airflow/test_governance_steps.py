@@ -271,3 +271,20 @@ def test_a_handoff_without_a_report_says_what_to_clear(run: Any, monkeypatch: py
     with pytest.raises(EvidenceError, match=r"EVI-520 PERFORMANCE-REPORT\.md"):
         handed(run)
     assert run.entries("run.closed") == []
+
+
+@pytest.mark.usefixtures("complete")
+def test_a_handoff_is_signed_to_its_last_entry(
+    run: Any, workspace: Path, reported: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is a key; a tail that is cut later is then missed."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    connection = {"conn_type": "generic", "login": "k1", "password": pem}
+    monkeypatch.setenv("AIRFLOW_CONN_PERFPROOF_SIGNING", json.dumps(connection))
+    handed(run)
+    size, _ = run.cycle().store.head()
+    signed = workspace / ".artifacts" / "performance" / "latest" / "checkpoints" / f"{size - 1:08d}.dsse.json"
+    assert signed.is_file()

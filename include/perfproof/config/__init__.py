@@ -1,0 +1,63 @@
+"""The protocol file: what a cycle measures, where, with whose approval, and from which thresholds on it passes.
+
+One YAML file per service group. These dataclasses are its schema: every key is a field, every field is documented, and
+an unknown key is an error. `load_protocol` reads and checks one.
+"""
+
+from __future__ import annotations
+
+from perfproof.config.judging import Baseline, Judge, Mode, Thresholds
+from perfproof.config.load import Abort, Failure, Fault, Load, LoadProfile, LoadTargets, Measurement, Peak, Stress, Target
+from perfproof.config.optimizations import Cause, Cost, Dependency, Distribution, Optimization, Recipient, Risk
+from perfproof.config.people import Approvals, Person, Role
+from perfproof.config.protocol import SCHEMA_VERSION, Labels, Protocol, load_protocol
+from perfproof.config.services import Endpoint, Endpoints, Guard, GuardKind, Limits, Service, Slo, Span, Transaction
+from perfproof.config.sources import Environment, MirrorCheck, MirrorKind, PrerequisiteArtifact, Provides, Source, SourceKind, Validator
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Abort",
+    "Approvals",
+    "Baseline",
+    "Cause",
+    "Cost",
+    "Dependency",
+    "Distribution",
+    "Endpoint",
+    "Endpoints",
+    "Environment",
+    "Failure",
+    "Fault",
+    "Guard",
+    "GuardKind",
+    "Judge",
+    "Labels",
+    "Limits",
+    "Load",
+    "LoadProfile",
+    "LoadTargets",
+    "Measurement",
+    "MirrorCheck",
+    "MirrorKind",
+    "Mode",
+    "Optimization",
+    "Peak",
+    "Person",
+    "PrerequisiteArtifact",
+    "Protocol",
+    "Provides",
+    "Recipient",
+    "Risk",
+    "Role",
+    "Service",
+    "Slo",
+    "Source",
+    "SourceKind",
+    "Span",
+    "Stress",
+    "Target",
+    "Thresholds",
+    "Transaction",
+    "Validator",
+    "load_protocol",
+]
