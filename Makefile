@@ -9,7 +9,7 @@ OPTIMIZATION ?= index+batch
 # Byte code is worth writing: without it every Airflow process compiles Airflow again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-stop test test-unit test-long test-e2e compose-env lint lock clean-demo
+.PHONY: help install demo demo-stop test test-unit test-long faults test-e2e compose-env lint lock clean-demo
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ test-long: install ## the tests that `make test` leaves out for their time
 
 test-unit: install ## the tests of the pure core, in seconds
 	$(BIN)/python -m pytest tests/unit/perfproof
+
+faults: install ## inject a fault at every file call of every writer of evidence
+	$(BIN)/python tests/faults/run.py
 
 test-e2e: install ## the tests that start a real Airflow
 	$(BIN)/python -m pytest -m "not long" tests/e2e

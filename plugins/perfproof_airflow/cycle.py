@@ -18,12 +18,13 @@ from perfproof.announcements import Announcement, error_line
 from perfproof.config import Protocol, load_protocol
 from perfproof.config_checks import IDENTIFIER
 from perfproof.errors import ConfigError, EvidenceError, ParameterError, PerfproofError
-from perfproof.evidence import Actor, Attempt, EntryType, EvidenceStore, LocalBackend, Reference, idempotency
+from perfproof.evidence import Actor, Attempt, EntryType, EvidenceStore, Reference, idempotency
 from perfproof.parameters import Parameters, read_parameters
 from perfproof.run_key import run_key
 from perfproof.strict import read_json
 from perfproof.telemetry import document_bytes, sha256_hex
 from perfproof_airflow import settings
+from perfproof_airflow.checkpoints import signing_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -58,7 +59,7 @@ class Cycle:
         """The cycle of a running task. Raises EvidenceError if it has not been opened yet."""
         dag_run, ti = context["dag_run"], context["ti"]
         run = run_key(dag_run.dag_id, dag_run.run_id)
-        store = EvidenceStore(LocalBackend(settings.evidence_root()), run)
+        store = EvidenceStore(settings.evidence_backend(), run)
         genesis = _genesis(store)
         protocol = load_protocol(store.get_object(genesis["protocol_sha256"]), where=f"{genesis['parameters']['protocol']}.yaml")
         return cls._assemble(context, store, protocol, read_parameters(genesis["parameters"], protocol), run, ti)
@@ -68,8 +69,10 @@ class Cycle:
         """Opens the cycle (or finds it open): checks protocol file and parameters, and writes the log's first entry."""
         dag_run, ti, raw = context["dag_run"], context["ti"], dict(context["params"])
         run = run_key(dag_run.dag_id, dag_run.run_id)
-        backend = LocalBackend(settings.evidence_root())
+        backend = settings.evidence_backend()
         backend.probe()
+        # A key that cannot sign is found now, not at the first gate.
+        signing_key()
         store = EvidenceStore(backend, run)
         if store.entries():
             return cls.of(context)._with_protocol_file()

@@ -8,6 +8,7 @@ from typing import Any
 from perfproof.artifacts import Artifact, gate_result_name
 from perfproof.evidence import EntryType
 from perfproof.waivers import Decision, Waiver, apply_waivers, read_waiver
+from perfproof_airflow.checkpoints import checkpoint
 from perfproof_airflow.cycle import Cycle, now
 
 GATE_TASKS = {
@@ -50,6 +51,7 @@ def judge(cycle: Cycle, gate: int, *, inputs: Sequence[Mapping[str, Any]]) -> di
     result = cycle.document(reference)
     facts = {key: result[key] for key in ("gate", "name", "outcome", "criteria", "figures", "text", "evidence")}
     cycle.record(EntryType.GATE_EVALUATED, {**facts, "result": cycle.source(reference)})
+    checkpoint(cycle.store)
     get_current_context()["ti"].xcom_push(key=EVALUATED, value=reference)
     if result["outcome"] != "PASS":
         cycle.say(str(result["text"]), kind="gate_failed")

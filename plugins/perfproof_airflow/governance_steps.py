@@ -16,6 +16,7 @@ from perfproof.evidence import EntryType
 from perfproof.moments import stamp
 from perfproof.telemetry import sha256_hex
 from perfproof_airflow import settings
+from perfproof_airflow.checkpoints import checkpoint
 from perfproof_airflow.cycle import Cycle, now
 from perfproof_airflow.protected import verified_approvals
 
@@ -235,7 +236,7 @@ def _deliver(cycle: Cycle, recipient: Recipient, references: Sequence[Mapping[st
 
 def complete_handoff(cycle: Cycle) -> dict[str, Any]:
     """Recomputes the handoff checklist, writes the final report and manifest, closes the run, announces completion."""
-    from perfproof.evidence.views import close_run, point_latest
+    from perfproof.evidence.views import LATEST, close_run, point_latest
     from perfproof.handoff import require_complete
     from perfproof_airflow.gate import handoff_state
 
@@ -260,5 +261,9 @@ def complete_handoff(cycle: Cycle) -> dict[str, Any]:
         actor=cycle.actor,
         attempt=cycle.attempt,
     )
-    point_latest(settings.evidence_root(), cycle.run)
+    checkpoint(cycle.store)
+    if settings.evidence_in_s3():
+        cycle.store.backend.replace_view(LATEST, cycle.run.encode())
+    else:
+        point_latest(settings.evidence_root(), cycle.run)
     return report

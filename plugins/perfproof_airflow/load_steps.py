@@ -7,7 +7,7 @@ import hashlib
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,34 @@ def authorization(cycle: Cycle) -> Authorization:
 
 @contextmanager
 def target_lock(endpoint: Endpoint) -> Iterator[None]:
-    """Holds the target alone on this machine; the lock goes with the process. Raises LoadError after two minutes."""
+    """Holds the target alone: on this machine, or with evidence in S3 for all of its workers. Raises LoadError after two minutes."""
+    with _bucket_lock(endpoint) if settings.evidence_in_s3() else _machine_lock(endpoint):
+        yield
+
+
+@contextmanager
+def _bucket_lock(endpoint: Endpoint) -> Iterator[None]:
+    from perfproof_airflow.hooks.s3_lease import Busy, lease
+    from perfproof_airflow.hooks.s3_store import S3Backend
+
+    backend = settings.evidence_backend()
+    if not isinstance(backend, S3Backend):
+        raise TypeError(type(backend).__name__)
+    with ExitStack() as held:
+        try:
+            held.enter_context(lease(backend, f"{endpoint.host}-{endpoint.port}", patience=LOCK_PATIENCE_SECONDS))
+        except Busy:
+            raise _target_busy(endpoint) from None
+        yield
+
+
+def _target_busy(endpoint: Endpoint) -> LoadError:
+    return LoadError(402, where=endpoint.instance, what="another load test holds this target", fix="clear this task when it has ended")
+
+
+@contextmanager
+def _machine_lock(endpoint: Endpoint) -> Iterator[None]:
+    # The lock goes with the process.
     directory = settings.evidence_root() / "locks"
     directory.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
@@ -58,9 +85,7 @@ def target_lock(endpoint: Endpoint) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise LoadError(
-                        402, where=endpoint.instance, what="another load test holds this target", fix="clear this task when it has ended"
-                    ) from None
+                    raise _target_busy(endpoint) from None
                 time.sleep(0.5)
         yield
 

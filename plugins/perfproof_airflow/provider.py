@@ -29,7 +29,15 @@ def get_provider_info() -> dict[str, Any]:
                     ),
                     "protocols_dir": _option("Directory of the protocol files, relative to the workspace.", default="include/protocols"),
                     "evidence_uri": _option(
-                        "Where evidence is kept: a directory on a local disk, relative to the workspace.", default=".artifacts/performance"
+                        "Where evidence is kept: a directory on a local disk, relative to the workspace, or s3://bucket/prefix.",
+                        default=".artifacts/performance",
+                        example="s3://evidence/performance",
+                    ),
+                    "evidence_connection": _option("Connection of type aws for evidence in a bucket.", default="perfproof_s3"),
+                    "evidence_object_lock": _option(
+                        "Mode and days of S3 Object Lock for created evidence. Empty: the bucket's own rule.",
+                        default="",
+                        example="COMPLIANCE 365",
                     ),
                     "history_dir": _option(
                         "Where recurring captures are kept, relative to the workspace.", default=".artifacts/performance/history"

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from perfproof.errors import ConfigError
 
+if TYPE_CHECKING:
+    from perfproof.evidence import Backend
+
 SECTION = "perfproof"
+S3 = "s3://"
 
 
 def option(name: str, fallback: str) -> str:
@@ -31,12 +36,42 @@ def protocol_path(name: str) -> Path:
     return workspace_root() / option("protocols_dir", "include/protocols") / f"{name}.yaml"
 
 
-def evidence_root() -> Path:
-    """The directory that holds one directory per cycle."""
+def evidence_uri() -> str:
+    """Where evidence is kept: a directory relative to the workspace, or `s3://bucket/prefix`."""
     uri = option("evidence_uri", ".artifacts/performance")
-    if "://" in uri:
+    if "://" in uri and not uri.startswith(S3):
         raise ConfigError(
-            182, where=f"[{SECTION}] evidence_uri", what="this version keeps evidence on a local disk only", got=uri,
-            expected="a directory", fix="name a directory; object stores come with a later version",
+            182, where=f"[{SECTION}] evidence_uri", what="neither a directory nor an S3 bucket", got=uri,
+            expected="a directory, or s3://bucket/prefix", fix="correct it",
         )  # fmt: skip
+    return uri
+
+
+def evidence_in_s3() -> bool:
+    """Whether evidence is kept in a bucket."""
+    return evidence_uri().startswith(S3)
+
+
+def evidence_root() -> Path:
+    """The local directory that holds one directory per cycle. Raises ConfigError where evidence is kept in a bucket."""
+    uri = evidence_uri()
+    if uri.startswith(S3):
+        raise ConfigError(
+            184,
+            where=f"[{SECTION}] evidence_uri",
+            what="evidence lies in a bucket",
+            got=uri,
+            fix="ask evidence_backend()",
+        )
     return workspace_root() / uri
+
+
+def evidence_backend() -> Backend:
+    """Where this Airflow keeps evidence."""
+    from perfproof.evidence import LocalBackend
+
+    if not evidence_in_s3():
+        return LocalBackend(evidence_root())
+    from perfproof_airflow.hooks.s3_store import s3_backend
+
+    return s3_backend(evidence_uri(), connection_id=option("evidence_connection", "perfproof_s3"), lock=option("evidence_object_lock", ""))

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from perfproof.errors import Tampered
 from perfproof.evidence.backend import Backend, Missing
 from perfproof.evidence.log import misplaced
-from perfproof.evidence.names import CHECKSUMS, LOG_VIEW, is_name, log_key, object_key
+from perfproof.evidence.names import CHECKPOINT, CHECKSUMS, LOG_VIEW, is_name, log_key, object_key
 from perfproof.evidence.records import DIGEST, PUBLICATIONS, Entry, EntryType
 from perfproof.evidence.store import live_entries
 from perfproof.evidence.verdict import Finding, Outcome
@@ -17,7 +17,7 @@ from perfproof.telemetry import sha256_hex
 
 _LOG_FILE = re.compile(r"log/[0-9]{8}\.json")
 # Not publications, so a run that was closed stays closed when they follow.
-_AFTERWARDS = (EntryType.RUN_CLOSED, EntryType.ANNOUNCE, EntryType.NOTIFY_DELIVERED, EntryType.NOTIFY_FAILED, EntryType.RECOVERY_NOTED)
+AFTERWARDS = (EntryType.RUN_CLOSED, EntryType.ANNOUNCE, EntryType.NOTIFY_DELIVERED, EntryType.NOTIFY_FAILED, EntryType.RECOVERY_NOTED)
 
 
 def tampered(where: str, what: str) -> Finding:
@@ -27,7 +27,7 @@ def tampered(where: str, what: str) -> Finding:
 
 def is_closed(entries: Sequence[Entry]) -> bool:
     """Whether the run was closed and nothing but news of it followed."""
-    acts = [seq for seq, entry in enumerate(entries) if entry.type not in _AFTERWARDS]
+    acts = [seq for seq, entry in enumerate(entries) if entry.type not in AFTERWARDS]
     return any(entry.type is EntryType.RUN_CLOSED for entry in entries[max(acts, default=-1) + 1 :])
 
 
@@ -111,7 +111,9 @@ def inspect_views(backend: Backend, run: str, names: Sequence[str], entries: Seq
     for name in names:
         if name in live or name in (LOG_VIEW, CHECKSUMS) or _LOG_FILE.fullmatch(name) or name.startswith("objects/sha256/"):
             continue
-        if is_name(name) or name.startswith(("log/", "objects/")):
+        if CHECKPOINT.fullmatch(name):
+            continue
+        if is_name(name) or name.startswith(("log/", "objects/", "checkpoints/")):
             yield tampered(name, "no entry of the log publishes it")
         else:
             yield Finding(where=name, what="not part of the evidence", outcome=Outcome.VERIFIED)

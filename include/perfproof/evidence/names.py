@@ -12,6 +12,7 @@ SUPPORTING = frozenset((BASELINE_JSON, INTAKE_BACKLOG, PREREQUISITES, REPORT_HTM
 ARTIFACT_NAMES = frozenset(member.value for member in Artifact) | SUPPORTING
 LOG_VIEW = "protocol-execution-log.jsonl"
 CHECKSUMS = "SHA256SUMS"
+CHECKPOINT = re.compile(r"checkpoints/[0-9]{8}\.dsse\.json")
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,120}")
 _EVIDENCE = re.compile(r"evidence/[a-z0-9][a-z0-9._-]{0,120}")
 _APPROVAL = re.compile(r"approvals/[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
@@ -46,3 +47,8 @@ def log_key(run: str, seq: int) -> str:
 def object_key(run: str, sha256: str) -> str:
     """Key of the content with this digest."""
     return f"{run}/objects/sha256/{sha256}"
+
+
+def checkpoint_name(seq: int) -> str:
+    """Name of the checkpoint whose head is entry number `seq`."""
+    return f"checkpoints/{seq:08d}.dsse.json"

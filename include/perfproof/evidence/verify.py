@@ -10,6 +10,7 @@ from typing import Any
 from perfproof.artifacts import Artifact
 from perfproof.errors import ArtifactError, EvidenceError, Tampered
 from perfproof.evidence.backend import Backend, Missing
+from perfproof.evidence.checkpoints import inspect_checkpoints
 from perfproof.evidence.directory import RunDirectory
 from perfproof.evidence.inspection import inspect_log, inspect_log_views, inspect_objects, inspect_views, is_closed, tampered
 from perfproof.evidence.local import LocalBackend
@@ -18,6 +19,7 @@ from perfproof.evidence.names import is_run, log_key
 from perfproof.evidence.records import Entry, EntryType
 from perfproof.evidence.store import EvidenceStore, live_entries
 from perfproof.evidence.trace import inspect_traces
+from perfproof.evidence.trust import TrustRoot
 from perfproof.evidence.verdict import Finding, Outcome, Verification, conclude
 from perfproof.run_key import run_key
 from perfproof.strict import read_json
@@ -31,13 +33,16 @@ def verify(
     anchors: Sequence[tuple[int, str]] = (),
     checks: Sequence[Check] = (),
     minimum_assurance: str = "A0",
+    trust: TrustRoot | None = None,
 ) -> Verification:
     """The verification of the run in `directory`, which may be a copy under any name."""
     try:
-        run = _run_in(LocalBackend(directory))
+        run = run_in(LocalBackend(directory))
         if isinstance(run, Finding):
             return conclude([run], {})
-        return verify_run(RunDirectory(directory, run), run, anchors=anchors, checks=checks, minimum_assurance=minimum_assurance)
+        return verify_run(
+            RunDirectory(directory, run), run, anchors=anchors, checks=checks, minimum_assurance=minimum_assurance, trust=trust
+        )
     except Missing:
         return conclude([Finding(where=str(directory), what="no such directory", outcome=Outcome.USAGE)], {})
 
@@ -49,14 +54,16 @@ def verify_run(
     anchors: Sequence[tuple[int, str]] = (),
     checks: Sequence[Check] = (),
     minimum_assurance: str = "A0",
+    trust: TrustRoot | None = None,
 ) -> Verification:
     """The verification of `run` on `backend`.
 
     `anchors` are (size, head) pairs kept elsewhere, which the log must extend: without one, a log whose tail was cut, or that was
-    rewritten whole together with its views, looks sound. `checks` add findings (gate figures, signatures) when the log is sound.
+    rewritten whole together with its views, looks sound. `trust` says whose checkpoints count, and demands that they cover the
+    log. `checks` add findings (gate figures) when the log is sound.
     """
     try:
-        return _verify_run(backend, run, anchors, checks, minimum_assurance)
+        return _verify_run(backend, run, anchors, checks, minimum_assurance, trust)
     except Tampered as error:
         return conclude([tampered(error.where.removeprefix(f"{run}/"), error.what)], {})
     except EvidenceError as error:
@@ -64,7 +71,12 @@ def verify_run(
 
 
 def _verify_run(
-    backend: Backend, run: str, anchors: Sequence[tuple[int, str]], checks: Sequence[Check], minimum_assurance: str
+    backend: Backend,
+    run: str,
+    anchors: Sequence[tuple[int, str]],
+    checks: Sequence[Check],
+    minimum_assurance: str,
+    trust: TrustRoot | None,
 ) -> Verification:
     prefix = f"{run}/"
     names = [key.removeprefix(prefix) for key in backend.names(prefix)]
@@ -76,6 +88,7 @@ def _verify_run(
     if whole:
         findings += inspect_log_views(backend, run, names, entries)
     findings += _anchored(entries, anchors)
+    findings += inspect_checkpoints(backend, run, entries, sound=sound, trust=trust)
     if sound and entries:
         store = EvidenceStore(backend, run)
         findings += _genesis(store, entries)
@@ -89,7 +102,7 @@ def _verify_run(
     return conclude(findings, _figures(names, entries, findings))
 
 
-def _run_in(files: LocalBackend) -> str | Finding:
+def run_in(files: LocalBackend) -> str | Finding:
     """The key of the run that a directory holds, as its entries say; or why there is none."""
     names = files.names("")
     logs = [name for name in names if name.startswith("log/")]
@@ -188,4 +201,5 @@ def _figures(names: Sequence[str], entries: Sequence[Entry], findings: Sequence[
         "orphans": sum("orphan" in finding.what for finding in findings),
         "waivers": sum(entry.type is EntryType.WAIVER_GRANTED for entry in entries),
         "approvals": len(standing_approvals(entries)),
+        "checkpoints": sum(name.startswith("checkpoints/") for name in names),
     }

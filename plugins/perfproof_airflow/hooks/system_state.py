@@ -41,10 +41,13 @@ def examine_system_state(protocol: Protocol, *, services: Sequence[str], now: da
 
 
 def _written_directories(protocol: Protocol) -> list[str]:
+    others = [str(Path(path)) for path in (protocol.context_directory, protocol.instrumentation_directory)]
+    if settings.evidence_in_s3():
+        return others  # The bucket was probed when the cycle was opened.
     root = settings.workspace_root()
     evidence = settings.evidence_root()
     inside = str(evidence.relative_to(root)) if evidence.is_relative_to(root) else str(evidence)
-    return [str(Path(path)) for path in (inside, protocol.context_directory, protocol.instrumentation_directory)]
+    return [str(Path(inside)), *others]
 
 
 def _mirrored(protocol: Protocol, check: MirrorCheck, service: Service, now: datetime) -> dict[str, Any]:

@@ -15,10 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from perfproof.config import Protocol
-from perfproof.errors import ArtifactError
+from perfproof.errors import ArtifactError, EvidenceError
 from perfproof.prerequisites import FileFound
 
 LATEST = "latest"
+# Where protocol files find what the newest cycle left, wherever this Airflow keeps its evidence.
+LATEST_CYCLE = ".artifacts/performance/latest/"
 MAX_FILE_BYTES = 64 << 20
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -135,7 +137,29 @@ def found_artifacts(protocol: Protocol) -> dict[str, FileFound]:
     from perfproof_airflow import settings
 
     workspace = Workspace(settings.workspace_root())
-    return {artifact.name: workspace.find(artifact.path) for artifact in protocol.prerequisites}
+    in_bucket = settings.evidence_in_s3()
+    return {
+        artifact.name: _in_latest_cycle(artifact.path, artifact.path.removeprefix(LATEST_CYCLE))
+        if in_bucket and artifact.path.startswith(LATEST_CYCLE)
+        else workspace.find(artifact.path)
+        for artifact in protocol.prerequisites
+    }
+
+
+def _in_latest_cycle(path: str, name: str) -> FileFound:
+    """What the newest cycle in the bucket published under `name`, read by digest; its age is that of its entry."""
+    from perfproof.evidence import EvidenceStore, Missing
+    from perfproof_airflow import settings
+
+    backend = settings.evidence_backend()
+    try:
+        store = EvidenceStore(backend, backend.read(LATEST).decode("ascii", "replace"))
+        entry = store.live(name)
+        return FileFound(path, None, None) if entry is None else FileFound(path, store.read(name), entry.moment)
+    except Missing:
+        return FileFound(path, None, None)
+    except EvidenceError as error:
+        return FileFound(path, None, None, str(error))
 
 
 class Absent(ArtifactError):

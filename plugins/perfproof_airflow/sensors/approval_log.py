@@ -12,6 +12,7 @@ from perfproof.approvals.request import Question, Request
 from perfproof.approvals.rules import Refused
 from perfproof.evidence import Actor, Attempt, Entry, EntryType, EvidenceStore, Reference, idempotency
 from perfproof.telemetry import document_bytes
+from perfproof_airflow.checkpoints import checkpoint
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -82,7 +83,7 @@ class ApprovalLog:
         self._append(EntryType.APPROVAL_EXPIRED, body, request.request_id, role)
 
     def keep(self, record: Mapping[str, Any]) -> dict[str, str]:
-        """Reference to the record as a file of its own, `approvals/<request>.<role>.json`."""
+        """Reference to the record as a file of its own, `approvals/<request>.<role>.json`; the log that holds it is signed."""
         name = f"approvals/{record['request_id']}.{record['role']}.json"
         inputs = [Reference(name=e["name"], sha256=e["sha256"], uri="") for e in record["evidence"]]
         reference = self.store.publish(
@@ -95,6 +96,7 @@ class ApprovalLog:
             inputs=inputs,
             verified_by={"kind": "person", "id": record["person"]["id"]},
         )
+        checkpoint(self.store)
         return reference.as_dict()
 
     def _append(self, kind: EntryType, body: Mapping[str, Any], *key: str, idem: str | None = None) -> None:

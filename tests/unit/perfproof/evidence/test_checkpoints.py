@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -360,3 +361,23 @@ def test_openssl_alone_checks_a_checkpoint(signed: Path, tmp_path: Path) -> None
     assert (good.returncode, "Verified Successfully" in good.stdout) == (0, True), good.stderr
     (tmp_path / "pae.bin").write_bytes(pae[:-1] + b" ")
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode != 0
+
+
+def test_the_documented_commands_check_a_checkpoint(signed: Path) -> None:
+    """The block in docs/evidence.md, as it stands there, run by a shell in the directory of the run."""
+    missing = [name for name in ("openssl", "jq", "base64", "bash") if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    text = (Path(__file__).parents[4] / "docs" / "evidence.md").read_text(encoding="utf-8")
+    block = re.search(r"```sh\n(C=checkpoints/.*?)```", text, re.DOTALL)
+    assert block, "docs/evidence.md has the block"
+    name = last_of(signed).name
+    script = block[1].replace("00000017.dsse.json", name)
+    pem = KEY.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (signed / "public.pem").write_bytes(pem)
+    shell = shutil.which("bash")
+    assert shell is not None
+    done = subprocess.run([shell, "-ec", script], cwd=signed, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, "Verified Successfully" in done.stdout) == (0, True), done.stderr
+    head = json.loads((signed / "payload.json").read_bytes())["predicate"]["log"]["head"]
+    assert head == sha256_hex((signed / "log" / f"{name[:8]}.json").read_bytes())

@@ -1,0 +1,8 @@
+"""Change points of a series: honest after searching, indifferent to the shape of the noise, the same on every run."""
+
+from __future__ import annotations
+
+from perfproof.change_points.changes import Change, Found, Kind, Rules, fewest_values, find_changes
+from perfproof.change_points.stable import last_stable_segment
+
+__all__ = ["Change", "Found", "Kind", "Rules", "fewest_values", "find_changes", "last_stable_segment"]
