@@ -72,7 +72,7 @@ def score(answers: Answers, labelled: Labelled) -> Score:
         for label in labels:
             near = [at for at in left if abs(at - label) <= MARGIN]
             if near:
-                left.remove(min(near, key=lambda at, label=label: abs(at - label)))  # type: ignore[misc]
+                left.remove(min((abs(at - label), at) for at in near)[1])
                 found += 1
         extra += len(left)
     total = sum(len(labels) for labels in labelled.labels.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import signal
@@ -14,6 +15,9 @@ from pathlib import Path
 import httpx
 import psutil
 
+from perfproof.commands import keygen
+from perfproof.commands.keygen import CONNECTION_FILE, TRUST_FILE
+from perfproof.strict import read_json
 from perfproof_demo.airflow_home import COMPONENTS, READY_SECONDS, AirflowHome, User
 from perfproof_demo.database import database_urls
 from perfproof_demo.errors import DemoError
@@ -41,6 +45,7 @@ def airflow_home(settings: DemoSettings, *, workspace: Path, dags_folder: Path, 
     }
     for side in Side:
         connections[f"perfproof_shop_{side}"] = _database(database_urls(settings, side).reader)
+    connections |= signing_connection(settings)
     return AirflowHome(
         root=settings.home / "airflow",
         dags_folder=dags_folder,
@@ -59,6 +64,19 @@ def airflow_home(settings: DemoSettings, *, workspace: Path, dags_folder: Path, 
             "workers.min_heartbeat_interval": "3",
         },
     )
+
+
+def trust_root(settings: DemoSettings) -> Path:
+    """What an outsider verifies the demo's checkpoints with."""
+    return settings.home / "keys" / TRUST_FILE
+
+
+def signing_connection(settings: DemoSettings) -> dict[str, dict[str, object]]:
+    """The Connection that checkpoints are signed with; its key is made the first time."""
+    if not trust_root(settings).exists():
+        keygen.run(argparse.Namespace(directory=settings.home / "keys", key_id=None, valid_from=None, valid_until=None))
+    made: dict[str, dict[str, object]] = read_json((settings.home / "keys" / CONNECTION_FILE).read_bytes(), where=CONNECTION_FILE)
+    return made
 
 
 def _http(url: str) -> dict[str, object]:

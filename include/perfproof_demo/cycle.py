@@ -24,7 +24,7 @@ from perfproof.run_key import run_key
 from perfproof.strict import read_json
 from perfproof_airflow.rest import AirflowApi
 from perfproof_demo.airflow_home import AirflowHome
-from perfproof_demo.airflow_processes import airflow_home, start_airflow
+from perfproof_demo.airflow_processes import airflow_home, start_airflow, trust_root
 from perfproof_demo.approvers import Approvers, Waiting
 from perfproof_demo.database import start_database
 from perfproof_demo.deployment import current, ensure_running, parse_optimizations, rollback
@@ -267,6 +267,8 @@ class Demo:
         if "PERFORMANCE-REPORT.md" in live:
             tell(f"report: {directory / 'PERFORMANCE-REPORT.md'} and .html")
         tell(f"evidence: {directory}")
+        trust = trust_root(self.settings).relative_to(self.workspace)
+        tell(f"check it: .venv/bin/perfproof verify {directory} --trust {trust}")
         closed = bool(store.of_type(EntryType.RUN_CLOSED))
         succeeded = reader.run(DAG, run_id)["state"] == "success"
         if succeeded and closed:

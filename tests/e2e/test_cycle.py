@@ -14,11 +14,12 @@ import yaml
 from airflow_rig import REPOSITORY
 
 from perfproof.evidence import EntryType, EvidenceStore, LocalBackend
+from perfproof.evidence.trust import read_trust_root
 from perfproof.evidence.verdict import Outcome
 from perfproof.evidence.verify import verify
 from perfproof.run_key import run_key
 from perfproof_demo.airflow_home import free_port
-from perfproof_demo.airflow_processes import stop_airflow
+from perfproof_demo.airflow_processes import stop_airflow, trust_root
 from perfproof_demo.approvers import Approvers, Waiting
 from perfproof_demo.cycle import DAG, EVIDENCE, Choice, Demo, Ending
 from perfproof_demo.deployment import deploy
@@ -109,8 +110,10 @@ def test_a_gate_that_fails_is_rolled_back_retried_and_passes(stage: Stage) -> No
     assert "rollback" in steps and steps.count("implementation") == 4
     report = json.loads(store.read("optimization-validation-report.json"))
     assert report["status"] == "pass" and report["regression_count"] == 0 and report["improvement"]["percentage"] >= 15
-    found = verify(directory)
+    trust = read_trust_root(trust_root(stage.demo.settings).read_bytes(), where="trust-root.json")
+    found = verify(directory, trust=trust)
     assert found.outcome is Outcome.VERIFIED, found.findings
+    assert int(found.figures["checkpoints"]) >= len(evaluated)
 
 
 def missing_metric(document: dict[str, Any]) -> None:

@@ -1,0 +1,56 @@
+"""The benchmark's own counting: a score that flatters would be worse than none."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+BENCH = Path(__file__).parents[4] / "bench"
+
+
+@pytest.fixture(scope="module")
+def labelled() -> ModuleType:
+    """bench/labelled.py, which is no package."""
+    spec = importlib.util.spec_from_file_location("bench_labelled", BENCH / "labelled.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_one_answer_explains_one_label(labelled: ModuleType) -> None:
+    """Two labels near one answer: one is missed. Two answers near one label: one is extra."""
+    data = labelled.Labelled({"a": [], "b": [], "c": []}, {"a": [50, 53], "b": [50], "c": []})
+    score = labelled.score({"a": [52], "b": [46, 54], "c": [7]}, data)
+    assert (score.labels, score.found, score.extra) == (3, 2, 2)
+    assert (score.unchanged, score.alarmed) == (1, 1)
+    assert score.f1 == pytest.approx(2 * 2 / (4 + 2 + 1))
+
+
+def test_beyond_the_margin_is_missed(labelled: ModuleType) -> None:
+    """Five away counts, six does not."""
+    data = labelled.Labelled({"a": []}, {"a": [50]})
+    assert labelled.score({"a": [55]}, data).found == 1
+    assert labelled.score({"a": [56]}, data).found == 0
+
+
+def test_both_layouts_are_read(labelled: ModuleType, tmp_path: Path) -> None:
+    """Labels count from 0 and name the first value of the new regime."""
+    (tmp_path / "series.json").write_text(json.dumps({"x": [1, None, 3], "y": [1]}))
+    (tmp_path / "labels.json").write_text(json.dumps({"x": [2]}))
+    assert labelled.read_labelled(tmp_path).labels == {"x": [2], "y": []}
+    other = tmp_path / "other"
+    (other / "data").mkdir(parents=True)
+    (other / "metadata").mkdir()
+    (other / "data" / "0.csv").write_text("Index,GHC,Measurement\n1,1,10\n2,1,10\n3,2,20\n")
+    (other / "metadata" / "dataset_details.csv").write_text("Type;Dataset;Change Point\nregression;0.csv;2\n")
+    read = labelled.read_labelled(other)
+    assert read.series["0.csv"][read.labels["0.csv"][0]] == 20
+    with pytest.raises(ValueError, match="neither"):
+        labelled.read_labelled(tmp_path / "other" / "data")
