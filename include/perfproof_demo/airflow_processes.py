@@ -45,7 +45,6 @@ def airflow_home(settings: DemoSettings, *, workspace: Path, dags_folder: Path, 
     }
     for side in Side:
         connections[f"perfproof_shop_{side}"] = _database(database_urls(settings, side).reader)
-    connections |= signing_connection(settings)
     return AirflowHome(
         root=settings.home / "airflow",
         dags_folder=dags_folder,

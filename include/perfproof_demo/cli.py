@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -89,9 +90,7 @@ def _end(command: str, settings: DemoSettings) -> int:
     stopped = [*stop_airflow(settings), *stop_target(settings)]
     sys.stdout.write(f"stopped {', '.join(stopped)}\n" if stopped else "nothing of the demo ran\n")
     if command == "clean":
-        from perfproof_demo.cycle import remove_home
-
-        remove_home(settings)
+        shutil.rmtree(settings.home, ignore_errors=True)
     return 0
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
@@ -24,7 +23,7 @@ from perfproof.run_key import run_key
 from perfproof.strict import read_json
 from perfproof_airflow.rest import AirflowApi
 from perfproof_demo.airflow_home import AirflowHome
-from perfproof_demo.airflow_processes import airflow_home, start_airflow, trust_root
+from perfproof_demo.airflow_processes import airflow_home, signing_connection, start_airflow, trust_root
 from perfproof_demo.approvers import Approvers, Waiting
 from perfproof_demo.database import start_database
 from perfproof_demo.deployment import current, ensure_running, parse_optimizations, rollback
@@ -87,7 +86,8 @@ class Demo:
         """The demo of a checkout; tests keep the workspace apart from it."""
         protocols = settings.home / "protocols"
         home = airflow_home(settings, workspace=workspace, dags_folder=repository / "dags", protocols=protocols)
-        return cls(settings, workspace, repository, home)
+        signed = replace(home, connections={**home.connections, **signing_connection(settings)})
+        return cls(settings, workspace, repository, signed)
 
     @property
     def state_file(self) -> Path:
@@ -295,8 +295,3 @@ def _wait_for_dag(api: AirflowApi, *, seconds: float = 90) -> None:
             raise DemoError(161, where="dags", what="a DAG file cannot be imported", got=errors[0]["stack_trace"][-300:], fix="correct it")
         time.sleep(0.5)
     raise DemoError(162, where="dags", what=f"Airflow did not read the DAG files in {seconds:g} s", fix="read .demo/airflow/logs")
-
-
-def remove_home(settings: DemoSettings) -> None:
-    """Deletes the demo's home. The caller has stopped everything in it."""
-    shutil.rmtree(settings.home, ignore_errors=True)
