@@ -51,6 +51,11 @@ class Server:
 
     def _serve(self) -> None:
         self._loop.run_until_complete(self._main())
+        # Requests that the hanging mode still holds.
+        held = asyncio.all_tasks(self._loop)
+        for task in held:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*held, return_exceptions=True))
         self._loop.close()
 
     async def _main(self) -> None:
