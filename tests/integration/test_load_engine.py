@@ -51,11 +51,6 @@ class Server:
 
     def _serve(self) -> None:
         self._loop.run_until_complete(self._main())
-        # Requests that the hanging mode still holds.
-        held = asyncio.all_tasks(self._loop)
-        for task in held:
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*held, return_exceptions=True))
         self._loop.close()
 
     async def _main(self) -> None:
@@ -73,6 +68,11 @@ class Server:
         self._ready.set()
         await self._end.wait()
         await runner.cleanup()
+        # Requests that the hanging mode still holds.
+        held = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in held:
+            task.cancel()
+        await asyncio.gather(*held, return_exceptions=True)
 
     async def _build(self, _: web.Request) -> web.Response:
         self.contacts += 1
