@@ -11,6 +11,7 @@ PerfproofError
 ├── ProfileError     PRO  profiles and query plans
 ├── GateError        GAT  a gate that cannot be evaluated (a gate that does not pass is a result, not an error)
 └── EvidenceError    EVI  the store, the log, the manifest
+    ├── Missing      EVI  nothing is stored there (perfproof.evidence.backend)
     └── Tampered     EVI  evidence that differs from what was committed
 """
 
