@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from perfproof.config import load_protocol
 from perfproof.evidence import EntryType
 from perfproof.run_key import run_key
 from perfproof.strict import read_json
+from perfproof_airflow.commands.run import DAG, Ending
 from perfproof_airflow.rest import AirflowApi
 from perfproof_demo.airflow_home import AirflowHome
 from perfproof_demo.airflow_processes import airflow_home, signing_connection, start_airflow, trust_root
@@ -35,22 +35,12 @@ from perfproof_demo.progress import Progress, open_store, phase_seconds, tell
 from perfproof_demo.settings import DEFAULT_PORT_BASE, OPTIMIZATION_IDS, DemoSettings, Side
 from perfproof_demo.traffic import renew_lease, start_traffic
 
-DAG = "performance_optimization"
 EVIDENCE = Path(".artifacts") / "performance"
 POLL_SECONDS = 1.0
 LEASE_SECONDS = 3.0
 # The approvals before the baseline take longer than this, so nothing is waited for twice.
 HISTORY_MARGIN_SECONDS = -5.0
 RESUME_MARGIN_SECONDS = 6.0
-
-
-class Ending(IntEnum):
-    """Exit codes: `perfproof run` uses the same."""
-
-    PASSED = 0
-    FAILED = 1
-    WAIVED = 3
-    HALTED = 4
 
 
 @dataclass(frozen=True, slots=True)

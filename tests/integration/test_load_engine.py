@@ -32,7 +32,7 @@ from perfproof_airflow.load_engine.generator import Generator
 
 
 class Server:
-    """A small target. `mode` decides what `/work/…` answers; `arrivals` holds when (monotonic)."""
+    """A small target. `mode` decides what `/goods/…` answers; `arrivals` holds when (monotonic)."""
 
     def __init__(self) -> None:
         self.mode = "ok"
@@ -129,7 +129,7 @@ def plan_against(server: Server, *, rate: float = 50, seconds: float = 2, warmup
         stages=(Stage(rate, seconds),),
         warmup_seconds=warmup,
         transactions=(
-            Transaction("orders", "GET", "/work/{id}/orders", 0.7, parameters={"id": Span(1, 9)}),
+            Transaction("orders", "GET", "/goods/{id}/orders", 0.7, parameters={"id": Span(1, 9)}),
             Transaction("quote", "GET", "/quotes/cheap", 0.3),
         ),
         seed=7,
@@ -175,7 +175,7 @@ def test_a_stall_shows_in_the_latency_from_the_intended_start(server: Server, tm
 
 def test_a_redirect_is_an_answer_and_never_followed(server: Server, trap: Server, tmp_path: Path) -> None:
     """Answers of 302 to another port are failed requests; the other port sees none."""
-    server.mode, server.location = "redirect", f"http://127.0.0.1:{trap.port}/work/1"
+    server.mode, server.location = "redirect", f"http://127.0.0.1:{trap.port}/goods/1"
     rows = read_rows(run(plan_against(server, seconds=1), tmp_path).rows, where="rows")
     assert set(rows.status.tolist()) == {302}
     assert not rows.ok.any()
@@ -325,7 +325,7 @@ def test_the_endpoint_tells_its_build_and_its_metrics(server: Server) -> None:
     assert hook.scrape() == {"a_total": 5.5}
 
 
-@pytest.mark.parametrize(("environment", "path", "code"), [("other", "/build", "LOD-302"), ("test", "/work", "LOD-301")])
+@pytest.mark.parametrize(("environment", "path", "code"), [("other", "/build", "LOD-302"), ("test", "/goods", "LOD-301")])
 def test_an_endpoint_that_does_not_consent_is_an_error(server: Server, environment: str, path: str, code: str) -> None:
     """Another environment, or an answer that names none."""
     hook = EndpointHook(Endpoint("127.0.0.1", server.port, path, "/metrics"), environment=environment)

@@ -19,7 +19,7 @@ from perfproof_airflow.gate import EVALUATED, GATE_TASKS, gate_decision
 from perfproof_airflow.hooks.airflow_api import clear_from
 from perfproof_airflow.hooks.endpoint import EndpointHook
 from perfproof_airflow.load_steps import endpoint_of
-from perfproof_airflow.sensors.questions import OwnerTask, ProtocolApproval, asked_roles
+from perfproof_airflow.sensors.questions import OwnerTask, ProtocolApproval, asked_roles, cycle_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,14 +28,6 @@ if TYPE_CHECKING:
 UNMET_FIELDS = ("criterion", "actual", "threshold", "comparison", "reason", "waivable")
 REFUSED_BY = "connection refused"
 DECIDED = "decided"
-
-
-def cycle_of(context: Context) -> Cycle:
-    """The cycle of the task. Evidence that cannot be read fails the task at once: trying again finds the same."""
-    try:
-        return Cycle.of(context)
-    except PerfproofError as error:
-        raise AirflowFailException(str(error)) from None
 
 
 class GateDecision(ProtocolApproval):

@@ -25,15 +25,20 @@ PREREQUISITE_INDEX = {step: index for index, step in enumerate(PREREQUISITE_STEP
 PLAN_FIELDS = ("id", "title", "service", "owner", "risk", "risk_notes", "expected_gain_percent", "finding")
 
 
+def cycle_of(context: Context) -> Cycle:
+    """The cycle of the task. Evidence that cannot be read fails the task at once: trying again finds the same."""
+    try:
+        return Cycle.of(context)
+    except PerfproofError as error:
+        raise AirflowFailException(str(error)) from None
+
+
 class ProtocolApproval(ApprovalSensor):
     """Waits for the approval of one step of the protocol. `evidence` holds names of live evidence of the cycle."""
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Asks with the protocol file's expiry and polling."""
-        try:
-            approvals = Cycle.of(context).protocol.approvals
-        except PerfproofError as error:
-            raise AirflowFailException(str(error)) from None
+        approvals = cycle_of(context).protocol.approvals
         self.expires_after_days, self.poll_seconds = approvals.expires_after_days, approvals.poll_seconds
         return super().execute(context)
 
