@@ -20,13 +20,15 @@ from __future__ import annotations
 from typing import Any
 
 QUOTED_LENGTH = 200
+LINE_LENGTH = 600
 
 
-def quoted(value: Any) -> str:
-    """`value` as one line of at most 200 characters, with control characters escaped."""
+def quoted(value: Any, length: int = QUOTED_LENGTH) -> str:
+    """`value` as one line of at most `length` characters, with control characters escaped."""
     text = value if isinstance(value, str) else repr(value)
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return escaped if len(escaped) <= QUOTED_LENGTH else escaped[: QUOTED_LENGTH - 1] + "…"
+    # Nothing gets shorter by escaping, so what lies behind need not be looked at.
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: length + 1])
+    return escaped if len(escaped) <= length else escaped[: length - 1] + "…"
 
 
 class PerfproofError(Exception):
@@ -56,13 +58,18 @@ class PerfproofError(Exception):
         super().__init__(self._line())
 
     def _line(self) -> str:
+        line = self._composed(QUOTED_LENGTH)
+        # Five parts of 200 characters are a line that nobody reads; five of 100 still say what and where.
+        return line if len(line) <= LINE_LENGTH else self._composed(QUOTED_LENGTH // 2)
+
+    def _composed(self, length: int) -> str:
         found = []
         if self.got is not None:
-            found.append(f"got {quoted(self.got)}")
+            found.append(f"got {quoted(self.got, length)}")
         if self.expected is not None:
-            found.append(f"expected {quoted(self.expected)}")
+            found.append(f"expected {quoted(self.expected, length)}")
         parentheses = f" ({', '.join(found)})" if found else ""
-        return f"{self.code} {quoted(self.where)}: {quoted(self.what)}{parentheses}. Fix: {quoted(self.fix)}"
+        return f"{self.code} {quoted(self.where, length)}: {quoted(self.what, length)}{parentheses}. Fix: {quoted(self.fix, length)}"
 
 
 class ConfigError(PerfproofError):

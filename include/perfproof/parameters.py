@@ -8,8 +8,10 @@ from typing import Any
 
 from perfproof.config import Protocol
 from perfproof.errors import ParameterError
+from perfproof.strict import in_words
 
 MAX_OBJECTIVE = 500
+TEMPLATE_MARKS = ("{{", "{%", "{#")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ FIELDS = ("protocol", "environment", "services", "objective", "target_metric", "
 def read_parameters(raw: Mapping[str, Any], protocol: Protocol) -> Parameters:
     """`raw` (the run's params) as Parameters. Empty fields take the protocol file's own value.
 
-    Raises ParameterError for an unknown field, a wrong type, template text, or a name the protocol file does not know.
+    Raises ParameterError for an unknown field, a wrong type, template text, control characters, or a name that the protocol
+    file does not know.
     """
     for name, value in raw.items():
         if name not in FIELDS:
@@ -85,8 +88,10 @@ def read_parameters(raw: Mapping[str, Any], protocol: Protocol) -> Parameters:
 def _check_text(name: str, value: Any) -> None:
     texts = value if isinstance(value, list) else [value]
     for text in texts:
-        if isinstance(text, str) and ("{{" in text or "{%" in text):
+        if isinstance(text, str) and any(mark in text for mark in TEMPLATE_MARKS):
             raise ParameterError(202, where=f"params.{name}", what="template text is not allowed", got=text, fix="write the value itself")
+        if isinstance(text, str) and not text.isprintable():
+            raise ParameterError(208, where=f"params.{name}", what="a control character in text", got=text, fix="write it in one line")
 
 
 def _text(raw: Mapping[str, Any], name: str) -> str:
@@ -94,7 +99,7 @@ def _text(raw: Mapping[str, Any], name: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ParameterError(204, where=f"params.{name}", what="wrong type", got=value, expected="text", fix="give text")
+        raise ParameterError(204, where=f"params.{name}", what="wrong type", got=in_words(value), expected="text", fix="give text")
     return value.strip()
 
 
@@ -103,7 +108,9 @@ def _names(raw: Mapping[str, Any], name: str) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise ParameterError(204, where=f"params.{name}", what="wrong type", got=value, expected="a list of names", fix="give a list")
+        raise ParameterError(
+            204, where=f"params.{name}", what="wrong type", got=in_words(value), expected="a list of names", fix="give a list"
+        )
     if len(set(value)) != len(value):
         raise ParameterError(205, where=f"params.{name}", what="a name stands twice", got=", ".join(value), fix="name each once")
     return tuple(value)
@@ -116,3 +123,16 @@ def _known(name: str, values: Sequence[str], known: set[str]) -> None:
                 206, where=f"params.{name}", what="the protocol file does not know this name", got=value,
                 expected=" | ".join(sorted(known)), fix="choose one of these",
             )  # fmt: skip
+
+
+def check_not_closed(closed_rounds: Sequence[Any], *, round: int, run_id: str) -> None:  # noqa: A002  the name in the log
+    """Returns unless the evidence says that this very round of the run was closed already.
+
+    Clearing tasks begins a new round, so only a run that was triggered anew under its old id finds its own closing here: its
+    answers and measurements are those of the run before. Raises ParameterError 209.
+    """
+    if round in closed_rounds:
+        raise ParameterError(
+            209, where="run_id", what="the evidence of this run is closed", got=run_id, expected="an id that no run had before",
+            fix="trigger a new run, or clear tasks of the old one",
+        )  # fmt: skip

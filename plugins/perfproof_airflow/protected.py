@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from perfproof.approvals import Decision, Granted, Request, SigningKey, examine, read_request
+from perfproof.approvals import Decision, Granted, KeyRing, Request, examine, read_request
 from perfproof.config_checks import TASK_OWNER
 from perfproof.errors import ApprovalError
 from perfproof.evidence import EntryType
-from perfproof_airflow.api.signing_key import worker_key
+from perfproof_airflow.api.signing_key import worker_ring
 from perfproof_airflow.cycle import Cycle, now
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def verified_approvals(cycle: Cycle, step: str, *, map_index: int = -1, roles: S
     required = [r for r in (roles or cycle.protocol.approvals.steps[step]) if r != TASK_OWNER] or [TASK_OWNER]
     entries = cycle.store.entries()
     requests = {e.body["request_sha256"]: e for e in entries if e.type == EntryType.APPROVAL_REQUESTED}
-    key = worker_key()
+    key = worker_ring()
     found: dict[str, Approved] = {}
     for entry in entries:
         body = entry.body
@@ -65,11 +65,11 @@ def verified_records(cycle: Cycle) -> list[dict[str, Any]]:
     granted = [entry for entry in entries if entry.type == EntryType.APPROVAL_GRANTED]
     if not granted:
         return []
-    key = worker_key()
+    key = worker_ring()
     return [_verify(entry, requests, key).citation() for entry in granted]
 
 
-def _verify(entry: Entry, requests: Mapping[str, Entry], key: SigningKey) -> Approved:
+def _verify(entry: Entry, requests: Mapping[str, Entry], key: KeyRing) -> Approved:
     body = entry.body
     asked = requests.get(body["request_sha256"])
     if asked is None:

@@ -11,6 +11,8 @@ from urllib.parse import quote
 import httpx
 
 TIMEOUT_SECONDS = 30.0
+# [api] maximum_page_limit of an Airflow that was not configured otherwise.
+PAGE = 100
 FINISHED = frozenset(("success", "failed"))
 
 
@@ -84,7 +86,7 @@ class AirflowApi:
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """The task instances of a run."""
-        return list(_json(self.client.get(f"{_run_path(dag_id, run_id)}/taskInstances", params={"limit": 500}))["task_instances"])
+        return self._all(f"{_run_path(dag_id, run_id)}/taskInstances", "task_instances")
 
     def mark(
         self, dag_id: str, run_id: str, task_id: str, *, state: str, map_index: int | None = None, note: str | None = None
@@ -106,7 +108,7 @@ class AirflowApi:
 
     def required_actions(self, dag_id: str, run_id: str = "~") -> list[dict[str, Any]]:
         """The forms that wait for an answer, or were answered."""
-        return list(_json(self.client.get(f"{_run_path(dag_id, run_id)}/hitlDetails", params={"limit": 500}))["hitl_details"])
+        return self._all(f"{_run_path(dag_id, run_id)}/hitlDetails", "hitl_details")
 
     def answer(
         self, dag_id: str, run_id: str, task_id: str, *, option: str, map_index: int = -1, fields: Mapping[str, Any] | None = None
@@ -142,10 +144,19 @@ class AirflowApi:
         return self.client.post(f"{_run_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/xcomEntries", json=body)
 
     def log(self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1) -> str:
-        """The log of a try as text."""
+        """The log of a try as text, one JSON document a line."""
         path = f"{_run_path(dag_id, run_id)}/taskInstances/{quote(task_id)}/logs/{try_number}"
-        answer = self.client.get(path, params={"map_index": map_index}, headers={"Accept": "text/plain"})
+        answer = self.client.get(path, params={"map_index": map_index}, headers={"Accept": "application/x-ndjson"})
         return answer.text
+
+    def _all(self, path: str, field: str) -> list[dict[str, Any]]:
+        """Everything that `path` lists under `field`, page by page: Airflow caps a page whatever limit it is asked for."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = _json(self.client.get(path, params={"limit": PAGE, "offset": len(found)}))
+            found += page[field]
+            if not page[field] or len(found) >= page["total_entries"]:
+                return found
 
     def event_logs(self, *, event: str, run_id: str) -> list[dict[str, Any]]:
         """Rows of the audit log."""

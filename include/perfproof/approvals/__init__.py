@@ -6,7 +6,8 @@ request, the person, the moment and the SHA-256 of everything that was shown.
 
 from __future__ import annotations
 
-from perfproof.approvals.act import Act, Channel, SigningKey, read_act, read_key, sign
+from perfproof.approvals.act import Act, Channel, read_act, sign
+from perfproof.approvals.keys import KeyRing, RetiredKey, SigningKey, read_key, read_ring
 from perfproof.approvals.record import is_about, record_body, refusal_body
 from perfproof.approvals.request import (
     APPROVAL,
@@ -33,11 +34,13 @@ __all__ = [
     "Decision",
     "Evidence",
     "Granted",
+    "KeyRing",
     "Note",
     "Question",
     "Refused",
     "Rejected",
     "Request",
+    "RetiredKey",
     "SigningKey",
     "canonical_sha256",
     "examine",
@@ -46,6 +49,7 @@ __all__ = [
     "read_act",
     "read_key",
     "read_request",
+    "read_ring",
     "record_body",
     "refusal_body",
     "request_id_of",

@@ -9,21 +9,23 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 import rfc8785
 
+from perfproof.approvals.keys import KeyRing, ring_of
+from perfproof.approvals.keys import SigningKey as SigningKey
 from perfproof.errors import ApprovalError
+from perfproof.moments import parse_stamp, stamp
 from perfproof.strict import build, read_json
 
 ACT_VERSION = 1
 SIGNATURE = "hmac_sha256"
-KEY_BYTES = 32
-KEY_CONNECTION = "perfproof_approvals"
-KEY_FIX = "store 64 hexadecimal digits as its password and a key id as its login: see the operations guide"
+# A record holds the act, and a log entry must stay small.
+MAX_ACT_BYTES = 1 << 16
+FIX = "mark the task or answer its form in Airflow"
 
 
 class Channel(StrEnum):
@@ -31,7 +33,6 @@ class Channel(StrEnum):
 
     MARK = "mark"
     FORM = "form"
-    CLI = "cli"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +61,6 @@ class Act:
     version: int = ACT_VERSION
 
 
-@dataclass(frozen=True, slots=True)
-class SigningKey:
-    """The key that acts are signed with. Its representation never shows the secret."""
-
-    id: str
-    secret: bytes
-
-    def __repr__(self) -> str:
-        return f"SigningKey(id={self.id!r})"
-
-
-def read_key(*, login: str | None, password: str | None) -> SigningKey:
-    """The key in the Connection `perfproof_approvals`. Raises ApprovalError, without the secret, if it is not one."""
-    if not login or not password or not re.fullmatch(r"[0-9a-f]{64}", password):
-        raise ApprovalError(
-            423,
-            where=f"Connection {KEY_CONNECTION}",
-            what="no key for signing acts",
-            expected="login and 64 hexadecimal digits",
-            fix=KEY_FIX,
-        )
-    return SigningKey(id=login, secret=bytes.fromhex(password))
-
-
 def _signature(document: dict[str, Any], key: SigningKey) -> str:
     return hmac.new(key.secret, rfc8785.dumps(document), hashlib.sha256).hexdigest()
 
@@ -96,28 +73,48 @@ def sign(act: Act, *, key: SigningKey) -> dict[str, Any]:
     return document | {SIGNATURE: _signature(document, key)}
 
 
-def read_act(stored: object, *, key: SigningKey, where: str) -> Act:
-    """The act in `stored` (a document, or its JSON text), if `key` signed it.
+def read_act(stored: object, *, key: SigningKey | KeyRing, where: str) -> Act:
+    """The act in `stored` (a document, or its JSON text), if `key` or a key of the ring signed it.
 
-    Raises ApprovalError 401 when there is no signed act, 402 when the signature is not this key's.
+    Raises ApprovalError 401 when there is no signed act of 64 KiB at most; 402 when the signature is not one of these keys',
+    or a retired key's on an act that is dated after its time.
     """
     if isinstance(stored, str):
-        stored = read_json(stored.encode("utf-8", "surrogatepass"), where=where, error=ApprovalError, number=401)
+        stored = read_json(stored.encode("utf-8", "surrogatepass"), where=where, limit=MAX_ACT_BYTES, error=ApprovalError, number=401)
     if not isinstance(stored, dict) or not isinstance(stored.get(SIGNATURE), str):
-        raise ApprovalError(401, where=where, what="no signed act", fix="mark the task or answer its form in Airflow")
+        raise ApprovalError(401, where=where, what="no signed act", fix=FIX)
+    ring = ring_of(key)
     document = {name: value for name, value in stored.items() if name != SIGNATURE}
-    try:
-        expected = _signature(document, key)
-    except (rfc8785.CanonicalizationError, UnicodeError):
-        expected = ""
-    if not hmac.compare_digest(expected.encode(), stored[SIGNATURE].encode("utf-8", "replace")):
-        raise ApprovalError(
-            402, where=where, what="the signature is not of this Airflow", fix="mark the task or answer its form in Airflow"
-        )
+    signer = ring.key(document.get("key_id"))
+    if signer is None:
+        raise ApprovalError(402, where=where, what="signed with a key that this Airflow does not know", got=document.get("key_id"), fix=FIX)
+    expected = _expected(document, signer, where)
+    if expected is None or not hmac.compare_digest(expected.encode(), stored[SIGNATURE].encode("utf-8", "replace")):
+        raise ApprovalError(402, where=where, what="the signature is not of this Airflow", fix=FIX)
     act = build(Act, document, where=where, error=ApprovalError)
-    if act.version != ACT_VERSION or act.key_id != key.id:
-        raise ApprovalError(402, where=where, what="signed in another form or with another key", got=act.key_id, fix="answer again")
+    if act.version != ACT_VERSION:
+        raise ApprovalError(402, where=where, what="signed in another form", got=act.version, expected=ACT_VERSION, fix="answer again")
+    until = ring.until(act.key_id)
+    if until is not None and parse_stamp(act.time, where=where) > until:
+        raise ApprovalError(
+            402, where=where, what=f"signed with the key {act.key_id} after it was retired", got=act.time, expected=f"until {stamp(until)}",
+            fix="answer again",
+        )  # fmt: skip
     return act
+
+
+def _expected(document: dict[str, Any], key: SigningKey, where: str) -> str | None:
+    """The signature that `document` must have; None if it has no canonical form, so that nothing can have signed it."""
+    try:
+        canonical = rfc8785.dumps(document)
+    except (rfc8785.CanonicalizationError, UnicodeError, RecursionError):
+        return None
+    if len(canonical) > MAX_ACT_BYTES:
+        raise ApprovalError(
+            401, where=where, what="the act is too large", got=f"{len(canonical)} bytes", expected=f"at most {MAX_ACT_BYTES}",
+            fix="answer again with a shorter note",
+        )  # fmt: skip
+    return hmac.new(key.secret, canonical, hashlib.sha256).hexdigest()
 
 
 def act_text(document: dict[str, Any]) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 from perfproof.approvals.act import Act
 from perfproof.approvals.request import Asked, Decision, Evidence, Question, Request
+from perfproof.config.people import Deputy
+from perfproof.moments import parse_stamp
 
 # A person whom Airflow authenticated; A2 would be the person's own key.
 ASSURANCE = "A1"
@@ -21,8 +23,12 @@ def record_body(
     decision: Decision,
     comment: str,
 ) -> dict[str, Any]:
-    """The body of approval.granted or approval.rejected. Nothing in it can be changed without breaking the log or the act."""
+    """The body of approval.granted or approval.rejected. Nothing in it can be changed without breaking the log or the act.
+
+    `deputy_for` is the person of the role for whom a deputy answered, else None.
+    """
     person = asked.person(act.actor_id)
+    deputy = None if person else asked.deputy(act.actor_id, at=parse_stamp(act.time))
     question = request.question
     return {
         "request_id": request.request_id,
@@ -32,7 +38,8 @@ def record_body(
         "round": question.round,
         "role": asked.role,
         "role_label": asked.label,
-        "person": {"id": act.actor_id, "name": person.name if person else act.actor_name},
+        "person": {"id": act.actor_id, "name": next((who.name for who in (person, deputy) if who), act.actor_name)},
+        "deputy_for": _stands_for(asked, deputy),
         "decision": str(decision),
         "comment": comment,
         "decided_at": act.time,
@@ -44,6 +51,11 @@ def record_body(
         "attempt": request.attempt,
         "act": dict(signed_act),
     }
+
+
+def _stands_for(asked: Asked, deputy: Deputy | None) -> dict[str, str] | None:
+    person = asked.person(deputy.stands_for) if deputy else None
+    return {"id": person.id, "name": person.name} if person else None
 
 
 def refusal_body(request: Request, *, role: str, code: str, reason: str, actor: str | None, signed_act: object) -> dict[str, Any]:
@@ -59,7 +71,8 @@ def refusal_body(request: Request, *, role: str, code: str, reason: str, actor: 
         "code": code,
         "reason": reason,
         "actor": actor,
-        "found": str(signed_act)[:2000] if signed_act is not None else None,
+        # What somebody stored need not be text that a log can hold.
+        "found": str(signed_act)[:2000].encode("utf-8", "backslashreplace").decode() if signed_act is not None else None,
         "subject_sha256": question.subject_sha256,
     }
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import rfc8785
 
 from perfproof.config import Person
+from perfproof.config.people import Deputy, respondents
 from perfproof.errors import ApprovalError
 from perfproof.moments import parse_stamp, stamp
 from perfproof.strict import build
@@ -49,15 +50,30 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A role that must answer, and the people who hold it."""
+    """A role that must answer, the people who hold it, and who may stand in for them on which days."""
 
     role: str
     label: str
     people: tuple[Person, ...]
+    deputies: tuple[Deputy, ...] = ()
 
     def person(self, person_id: str) -> Person | None:
-        """The person with that id, or None."""
+        """The person of that id who holds the role, or None."""
         return next((p for p in self.people if p.id == person_id), None)
+
+    def deputy(self, person_id: str, *, at: datetime) -> Deputy | None:
+        """The deputy of that id on the day of `at`, or None."""
+        return next((d for d in self.deputies if d.id == person_id and d.stands_in_at(at)), None)
+
+    def respondents(self, *, start: datetime, end: datetime) -> tuple[Person | Deputy, ...]:
+        """Who may answer at some moment from `start` to `end`."""
+        return respondents(self.people, self.deputies, start=start, end=end)
+
+    def document(self) -> dict[str, Any]:
+        """The role as it stands in a request. Without deputies it reads as it did before there were any."""
+        people = [{"id": p.id, "name": p.name} for p in self.people]
+        found: dict[str, Any] = {"role": self.role, "label": self.label, "people": people}
+        return found | {"deputies": [asdict(d) for d in self.deputies]} if self.deputies else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +152,7 @@ class Request:
             "question": question.question,
             "options": [str(o) for o in question.options],
             "asked": list(self.roles),
-            "roles": [
-                {"role": r.role, "label": r.label, "people": [{"id": p.id, "name": p.name} for p in r.people]} for r in question.roles
-            ],
+            "roles": [r.document() for r in question.roles],
             "evidence": [{"name": e.name, "sha256": e.sha256} for e in question.evidence],
             "shown": question.shown,
             "note": str(question.note),
@@ -222,6 +236,7 @@ def read_request(conf: object, *, where: str) -> Request:
         expires_at=parse_stamp(shape.expires_at, where=f"{where}.expires_at"),
     )
     unknown = [name for name in request.roles if question.role(name) is None]
+    unknown += [day for r in question.roles for d in r.deputies for day in (d.first_day, d.last_day) if not _is_day(day)]
     if shape.version != CONF_VERSION or not request.roles or unknown or not request.question.options:
         raise ApprovalError(
             421, where=where, what="not a request that can be answered", got=unknown or shape.version,
@@ -233,6 +248,13 @@ def read_request(conf: object, *, where: str) -> Request:
             expected=request_id_of(question, attempt=request.attempt), fix="requests are opened by the protocol run, not by hand",
         )  # fmt: skip
     return request
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def canonical_sha256(document: Any) -> str:

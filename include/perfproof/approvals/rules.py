@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from perfproof.approvals.act import Act, SigningKey, read_act, sign
+from perfproof.approvals.act import Act, read_act, sign
+from perfproof.approvals.keys import KeyRing, SigningKey, ring_of
 from perfproof.approvals.record import record_body, same_evidence
 from perfproof.approvals.request import Asked, Decision, Note, Question, Request
+from perfproof.config.people import Person
 from perfproof.errors import ApprovalError
 from perfproof.moments import parse_stamp
 
@@ -53,15 +55,15 @@ def examine(
     *,
     role: str,
     stored_act: object,
-    key: SigningKey,
+    key: SigningKey | KeyRing,
     question: Question,
     records: Iterable[Mapping[str, Any]],
     now: datetime,
 ) -> Granted | Rejected | Refused:
     """Whether `stored_act` decides `request` for `role`.
 
-    `question` is what the step asks now: its evidence may have changed since the request was made. `records` are the
-    bodies of the decisions that stand for this question already.
+    `key` is the key that acts are signed with, or a ring with retired ones. `question` is what the step asks now: its evidence
+    may have changed since the request was made. `records` are the bodies of the decisions that stand for this question already.
     """
     asked = request.question.role(role)
     if asked is None or role not in request.roles:
@@ -86,7 +88,8 @@ def examine(
     problem = _conflict(request, role, decision, standing) or _note(request, decision, comment)
     if problem is not None:
         return Refused(*problem, act.actor_name)
-    record = record_body(request, asked=asked, act=act, signed_act=sign(act, key=key), decision=decision, comment=comment)
+    signer = ring_of(key).key(act.key_id) or ring_of(key).current
+    record = record_body(request, asked=asked, act=act, signed_act=sign(act, key=signer), decision=decision, comment=comment)
     return Rejected(record) if decision is Decision.REJECT else Granted(decision, record)
 
 
@@ -98,13 +101,32 @@ def _wrong_request(request: Request, role: str, act: Act) -> tuple[str, str] | N
 
 
 def _wrong_person(asked: Asked, act: Act, forbidden: Iterable[str]) -> tuple[str, str] | None:
-    if asked.person(act.actor_id) is None:
-        people = ", ".join(p.name for p in asked.people)
-        return "APR-403", f"{act.actor_name} does not hold the role {asked.label}; {people} can answer"
     own = {name.casefold() for name in forbidden}
+    if asked.person(act.actor_id) is None:
+        moment = parse_stamp(act.time)
+        if asked.deputy(act.actor_id, at=moment) is None:
+            return "APR-403", _no_holder(asked, act, moment)
+        # Else who asked for this, or owns it, would choose who answers in his place.
+        if all(_is_one_of(person, own) for person in asked.people):
+            return "APR-405", (
+                f"{act.actor_name} stands in for the only holder of the role {asked.label}, who asked for this or owns it; "
+                "give the role to somebody else, who answers on their own"
+            )
     if {act.actor_id.casefold(), act.actor_name.casefold()} & own:
         return "APR-405", f"{act.actor_name} asked for this or owns it; somebody else who holds the role {asked.label} must answer"
     return None
+
+
+def _is_one_of(person: Person, folded: Collection[str]) -> bool:
+    return person.id.casefold() in folded or person.name.casefold() in folded
+
+
+def _no_holder(asked: Asked, act: Act, moment: datetime) -> str:
+    people = ", ".join(who.name for who in asked.respondents(start=moment, end=moment))
+    days = ", ".join(f"{d.first_day} to {d.last_day}" for d in asked.deputies if d.id == act.actor_id)
+    if days:
+        return f"{act.actor_name} is a deputy for the role {asked.label} from {days}, and this is dated {act.time}; {people} can answer"
+    return f"{act.actor_name} does not hold the role {asked.label}; {people} can answer"
 
 
 def _second_role(role: str, act: Act, records: Iterable[Mapping[str, Any]]) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from perfproof.approvals.request import GATE_DECISION, Note, Request
+from perfproof.approvals.request import GATE_DECISION, Asked, Note, Request
 from perfproof.markdown import Cell, code, table, text, visible
 from perfproof.moments import stamp
 
@@ -24,7 +24,7 @@ def subject(request: Request, *, role: str) -> str:
     # Each implementation is a request of its own, and only its id tells them apart.
     about = question.shown.get("id")
     step = " ".join([_words(question.step), *([about] if isinstance(about, str) else [])])
-    ids = [p.id for p in asked.people] if asked else []
+    ids = [who.id for who in asked.respondents(start=request.requested_at, end=request.expires_at)] if asked else []
     people = ", ".join(ids[:MAX_NAMES]) + (f" and {len(ids) - MAX_NAMES} more" if len(ids) > MAX_NAMES else "")
     again = f" (asked again, attempt {request.attempt})" if request.attempt > 1 else ""
     return visible(f"{asked.label if asked else role}: {step}, waits for {people}{again}")
@@ -34,7 +34,7 @@ def body(request: Request, *, role: str) -> str:
     """The form's text: question, figures, what the decision is bound to, and how to answer. Foreign text is escaped."""
     question = request.question
     asked = question.role(role)
-    people = ", ".join(text(p.name) for p in asked.people) if asked else ""
+    people = _respondents(request, asked) if asked else ""
     lines = _lines(question.question)
     if request.attempt > 1:
         lines += ["", "An earlier answer decided nothing. The log of the task that waits in the protocol run says why."]
@@ -55,6 +55,17 @@ def body(request: Request, *, role: str) -> str:
         f"You are also a witness of the run's log: {request.log_size} entries, head {code(request.log_head)}.",
     ]
     return "\n".join(lines)
+
+
+def _respondents(request: Request, asked: Asked) -> str:
+    """The people of the role, then the deputies of these days, each with whom they stand in for and until when."""
+    names = [text(person.name) for person in asked.people]
+    for deputy in asked.deputies:
+        if deputy.stands_in_between(request.requested_at, request.expires_at):
+            person = asked.person(deputy.stands_for)
+            days = f"{deputy.first_day} to {deputy.last_day}"
+            names.append(text(f"{deputy.name} (deputy of {person.name if person else deputy.stands_for}, {days})"))
+    return ", ".join(names)
 
 
 def _how(request: Request) -> str:

@@ -6,8 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from perfproof.commands.input_file import read_input
 from perfproof.config import load_protocol
 from perfproof.errors import ConfigError
+from perfproof.strict_yaml import MAX_BYTES
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,10 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Loads and checks the file; prints its digest and what it is about."""
-    try:
-        data = options.file.read_bytes()
-    except OSError as error:
-        raise ConfigError(180, where=str(options.file), what="cannot be read", got=error.strerror, fix="name an existing file") from None
+    data = read_input(options.file, limit=MAX_BYTES, error=ConfigError, number=180)
     protocol = load_protocol(data, where=str(options.file))
     services = ", ".join(f"{s.name} ({len(s.metrics)} metrics, {len(s.guards)} guards)" for s in protocol.services)
     sys.stdout.write(f"valid: protocol {protocol.name}, sha256 {protocol.digest}\nservices: {services}\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from perfproof.config.judging import Baseline, Judge, Mode, Thresholds
 from perfproof.config.load import Abort, Failure, Fault, Load, LoadProfile, LoadTargets, Measurement, Peak, Stress, Target
 from perfproof.config.optimizations import Cause, Cost, Dependency, Distribution, Optimization, Recipient, Risk
-from perfproof.config.people import Approvals, Person, Role
+from perfproof.config.people import Approvals, Deputy, Person, Role
 from perfproof.config.protocol import SCHEMA_VERSION, Labels, Protocol, load_protocol
 from perfproof.config.services import Endpoint, Endpoints, Guard, GuardKind, Limits, Service, Slo, Span, Transaction
 from perfproof.config.sources import Environment, MirrorCheck, MirrorKind, PrerequisiteArtifact, Provides, Source, SourceKind, Validator
@@ -22,6 +22,7 @@ __all__ = [
     "Cause",
     "Cost",
     "Dependency",
+    "Deputy",
     "Distribution",
     "Endpoint",
     "Endpoints",

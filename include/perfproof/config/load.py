@@ -61,12 +61,27 @@ class LoadTargets:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Interleaved blocks that judge the change: `blocks` a side, each `block_seconds` at `rate` requests/s."""
+    """Interleaved blocks that judge the change: `blocks` a side, each `block_seconds` at `rate` requests/s.
+
+    While the verdict is open, `step_blocks` more a side are measured, up to `max_blocks` at all; both are `blocks` if not given.
+    """
 
     blocks: int
     block_seconds: float
     rate: float
     warmup_seconds: float
+    max_blocks: int | None = None
+    step_blocks: int | None = None
+
+    @property
+    def most_blocks(self) -> int:
+        """Blocks a side that may be measured at all, those that confirm a regression included."""
+        return self.blocks if self.max_blocks is None else self.max_blocks
+
+    @property
+    def step(self) -> int:
+        """Blocks a side that are added before the next look."""
+        return self.blocks if self.step_blocks is None else self.step_blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +93,18 @@ class LoadProfile:
     failure: Failure
     targets: LoadTargets
     measurement: Measurement
+
+    @property
+    def most_tests(self) -> int:
+        """Tests of one round at most: the peak on both sides, stress, failure, and two for each pair of blocks."""
+        return 4 + 2 * self.measurement.most_blocks
+
+    @property
+    def most_seconds(self) -> float:
+        """Seconds of load of one round at most, warm-ups included."""
+        warmup, block = self.peak.warmup_seconds, self.measurement
+        scenarios = 2 * self.peak.seconds + self.stress.seconds_each * len(self.stress.rates) + self.failure.seconds
+        return 4 * warmup + scenarios + 2 * block.most_blocks * (block.warmup_seconds + block.block_seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,10 @@ from perfproof.config.optimizations import Cost, Distribution, Optimization
 from perfproof.config.people import Approvals, Person, Role
 from perfproof.config.services import Service
 from perfproof.config.sources import Environment, PrerequisiteArtifact, Source
-from perfproof.config_checks import check_protocol
+from perfproof.config_checks import SCHEMA_VERSION as SCHEMA_VERSION
+from perfproof.config_checks import check_protocol, check_schema_version
 from perfproof.strict import build, read_yaml
 from perfproof.telemetry import sha256_hex
-
-SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,9 @@ class Protocol:
 
 def load_protocol(data: bytes, *, where: str) -> Protocol:
     """The protocol in `data` (YAML), checked. Raises ConfigError; `where` is the file's name in its messages."""
-    protocol = build(Protocol, read_yaml(data, where=where), where=where)
+    document = read_yaml(data, where=where)
+    check_schema_version(document, where=where)
+    protocol = build(Protocol, document, where=where)
     check_protocol(protocol, where=where)
     object.__setattr__(protocol, "digest", sha256_hex(data))
     return protocol

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import rfc8785
 
@@ -41,6 +41,8 @@ class EntryType(StrEnum):
     APPROVAL_VOID = "approval.void"
     APPROVAL_EXPIRED = "approval.expired"
     APPROVAL_CONFLICT = "approval.conflict"
+    APPROVAL_REMINDED = "approval.reminded"
+    APPROVAL_ESCALATED = "approval.escalated"
     LOADTEST_AUTHORISED = "loadtest.authorised"
     LOADTEST_STARTED = "loadtest.started"
     LOADTEST_ABORTED = "loadtest.aborted"
@@ -150,15 +152,21 @@ class Entry:
         }
         return canonical(document, where=f"{self.run} entry {self.seq} ({self.type.value})")
 
+    def sealed(self) -> tuple[bytes, Entry]:
+        """The canonical bytes, and the entry as every reader will find it in them. Raises EvidenceError for one that they would refuse."""
+        data, where = self.as_bytes(), f"{self.run} entry {self.seq} ({self.type.value})"
+        return data, Entry._read(_document(data, where, EvidenceError), sha256_hex(data))
+
     @classmethod
     def from_bytes(cls, data: bytes, *, where: str, error: ErrorClass = Tampered) -> Entry:
         """The entry in `data`. Raises `error` unless the bytes are the one canonical form of a well-formed entry."""
-        document = read_json(data, where=where, limit=MAX_ENTRY_BYTES, error=error, number=601)
-        problem = _malformed(document)
-        if problem is None and canonical(document, where=where, error=error) != data:
-            problem = "the bytes are not canonical JSON"
-        if problem is not None:
-            raise error(601, where=where, what=problem, fix="restore the entry from a copy")
+        document = _document(data, where, error)
+        if canonical(document, where=where, error=error) != data:
+            raise error(601, where=where, what="the bytes are not canonical JSON", fix="restore the entry from a copy")
+        return cls._read(document, sha256_hex(data))
+
+    @classmethod
+    def _read(cls, document: dict[str, Any], sha256: str) -> Entry:
         attempt = document["attempt"]
         if attempt is not None:
             attempt = Attempt(attempt["dag_id"], attempt["task_id"], attempt["map_index"], attempt["try"], attempt["ti_id"])
@@ -167,7 +175,7 @@ class Entry:
             type=EntryType(document["type"]),
             actor=Actor(**document["actor"]),
             attempt=attempt,
-            sha256=sha256_hex(data),
+            sha256=sha256,
         )
 
 
@@ -201,6 +209,14 @@ def idempotency(
     `round` is the clear number of the run; `inputs` are digests, in any order.
     """
     return sha256_hex(canonical([str(type), step, map_index, round, sorted(inputs)], where="idempotency key"))
+
+
+def _document(data: bytes, where: str, error: ErrorClass) -> dict[str, Any]:
+    document = read_json(data, where=where, limit=MAX_ENTRY_BYTES, error=error, number=601)
+    problem = _malformed(document)
+    if problem is not None:
+        raise error(601, where=where, what=problem, fix="restore the entry from a copy")
+    return cast("dict[str, Any]", document)
 
 
 def _malformed(document: Any) -> str | None:

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from perfproof.config import Role
+from perfproof.errors import PerfproofError
 from perfproof.gates.figures import at, mappings, text_at
+from perfproof.moments import parse_stamp
 
 Record = Mapping[str, Any]
 
@@ -50,8 +52,19 @@ def _is_bound(record: Record, digest: str | None) -> bool:
 
 
 def _holds(record: Record, role: Role, roles: Mapping[str, Role]) -> bool:
-    person_id = at(record, "person", "id")
-    return is_person(at(record, "person", "name"), person_id=person_id, roles=roles) and person_id in {p.id for p in role.people}
+    named = is_person(at(record, "person", "name"), person_id=at(record, "person", "id"), roles=roles)
+    return named and may_answer(record, role)
+
+
+def may_answer(record: Record, role: Role) -> bool:
+    """Whether the record's person holds `role`, or stood in for somebody who does on the day of the decision."""
+    person_id = text_at(record, "person", "id")
+    if any(person.id == person_id for person in role.people):
+        return True
+    try:
+        return role.may_answer(person_id, at=parse_stamp(record.get("decided_at")))
+    except PerfproofError:
+        return False
 
 
 def _why_not(others: list[Record], digest: str | None) -> str:

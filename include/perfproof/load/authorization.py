@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from perfproof.config import Abort, Load, LoadProfile, Target
+from perfproof.config import Abort, Load, LoadProfile, Measurement, Target
 from perfproof.errors import LoadError
 from perfproof.load.plan import LoadPlan
 from perfproof.load.targets import canonical_host
@@ -68,9 +68,20 @@ def authorization_document(load: Load, *, profile: LoadProfile, now: datetime, t
             "failure": (
                 f"{failure.rate:g} requests/s for {failure.seconds:g} s, {failure.fault.value} at second {failure.fault_at_second:g}"
             ),
-            "measurement": f"{block.blocks} blocks a side, each {block.rate:g} requests/s for {block.block_seconds:g} s",
+            "measurement": _measurement_in_words(block),
+            "tests": f"at most {profile.most_tests} in one round of the cycle, {2 * block.most_blocks} of them blocks",
         },
     }
+
+
+def _measurement_in_words(block: Measurement) -> str:
+    each = f"each {block.rate:g} requests/s for {block.block_seconds:g} s"
+    if block.most_blocks == block.blocks:
+        return f"{block.blocks} blocks a side, {each}"
+    return (
+        f"{block.blocks} blocks a side, and while the verdict is open {block.step} more at a time, at most {block.most_blocks} a side in"
+        f" all, those that confirm a regression included, {each}"
+    )
 
 
 def read_authorization(document: Any, *, where: str = "load-test authorization") -> Authorization:
@@ -106,6 +117,22 @@ def check_authorized(plan: LoadPlan, *, authorization: Authorization, tests_so_f
         raise _refuse(207, where, "the authorized number of tests is used up", got=tests_so_far, expected=authorization.max_tests)
     if plan.abort != authorization.abort:
         raise _refuse(208, where, "other stop conditions than authorized", got=asdict(plan.abort), expected=asdict(authorization.abort))
+
+
+def why_no_room(
+    plan: LoadPlan, *, authorization: Authorization, tests: int, pause_seconds: float, tests_so_far: int, now: datetime
+) -> str | None:
+    """Why `tests` more tests like `plan`, one after the other with `pause_seconds` between, do not fit the authorization; None if they do.
+
+    For whoever can do without them: each test is checked again before it is sent.
+    """
+    left = authorization.max_tests - tests_so_far
+    if left < tests:
+        return f"{tests} more tests are needed and {max(0, left)} of {authorization.max_tests} authorized ones are left"
+    end = parse_stamp(authorization.window.end, where="load-test authorization: window")
+    if now + timedelta(seconds=tests * (plan.duration + pause_seconds)) > end:
+        return f"{tests} more tests would not end within the authorized window, which closes at {stamp(end)}"
+    return None
 
 
 def _refuse(number: int, where: str, what: str, *, got: object, expected: object) -> LoadError:

@@ -221,7 +221,8 @@ def _path(text: str) -> bool:
 
 
 def _positive(value: float) -> bool:
-    return math.isfinite(value) and value > 0
+    # Beyond it no rate or time is meant, and their product would be infinite.
+    return math.isfinite(value) and 0 < value <= 1e12
 
 
 def _refuse(number: int, where: str, what: str, *, got: Any, expected: Any = None) -> LoadError:

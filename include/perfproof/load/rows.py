@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import math
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from perfproof.statistics.percentiles import percentile as nearest_rank
 
 HEADER = ("intended_start", "start", "end", "status", "transaction", "ok")
 MAX_UNPACKED = 256 << 20
+# A spreadsheet takes what begins so for a formula; the apostrophe itself is there so that a name that has one is read back.
+_FORMULA = re.compile(r"['=+\-@]")
+_ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[nrt\\])")
 
 
 class NoAnswer(IntEnum):
@@ -107,13 +111,17 @@ def make_rows(
 
 
 def write_rows(rows: Rows) -> bytes:
-    """`rows` as gzip CSV. The same rows give the same bytes: no time or name in the gzip header."""
+    """`rows` as gzip CSV. The same rows give the same bytes: no time or name in the gzip header.
+
+    No name of a transaction is a formula or more than a line; `read_rows` gives it back as it was.
+    """
     text = io.StringIO()
+    names = {str(name): _written(str(name)) for name in np.unique(rows.transaction)}
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADER)
     for i in range(len(rows)):
         times = (_seconds(rows.intended_start[i]), _seconds(rows.start[i]), _seconds(rows.end[i]))
-        writer.writerow((*times, int(rows.status[i]), str(rows.transaction[i]), int(rows.ok[i])))
+        writer.writerow((*times, int(rows.status[i]), names[str(rows.transaction[i])], int(rows.ok[i])))
     packed = io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=packed, mtime=0) as file:
         file.write(text.getvalue().encode())
@@ -146,7 +154,17 @@ def read_rows(data: bytes, *, where: str) -> Rows:
     times = [np.array([float(v) if v else math.nan for v in column], dtype=np.float64) for column in columns[:3]]
     codes = np.array([int(v) for v in columns[3]], dtype=np.int64)
     ok = np.array([v == "1" for v in columns[5]], dtype=np.bool_)
-    return Rows(times[0], times[1], times[2], codes, np.array(columns[4], dtype=np.str_), ok)
+    names = {cell: _read(cell) for cell in set(columns[4])}
+    return Rows(times[0], times[1], times[2], codes, np.array([names[cell] for cell in columns[4]], dtype=np.str_), ok)
+
+
+def _written(name: str) -> str:
+    shown = "".join(c if c.isprintable() and c != "\\" else "\\\\" if c == "\\" else c.encode("unicode_escape").decode() for c in name)
+    return f"'{shown}" if _FORMULA.match(shown) else shown
+
+
+def _read(cell: str) -> str:
+    return _ESCAPE.sub(lambda found: found[0].encode().decode("unicode_escape"), cell.removeprefix("'"))
 
 
 def _microseconds(values: Sequence[float]) -> NDArray[np.float64]:

@@ -7,7 +7,11 @@ from enum import StrEnum
 from typing import Any
 
 from perfproof.errors import LoadError
+from perfproof.load.plan import SCHEMA_VERSION
 from perfproof.strict import build
+
+# What a summary's `generator` begins with: it runs plans of this version.
+GENERATOR = f"perfproof.load {SCHEMA_VERSION}"
 
 
 class Outcome(StrEnum):
@@ -41,5 +45,15 @@ class GeneratorSummary:
 
 
 def read_summary(document: Any, *, where: str = "generator summary") -> GeneratorSummary:
-    """The summary in `document`. Raises LoadError for unknown keys and wrong types."""
-    return build(GeneratorSummary, document, where=where, error=LoadError)
+    """The summary in `document`. Raises LoadError for unknown keys and wrong types, 313 for one of another generator."""
+    summary = build(GeneratorSummary, document, where=where, error=LoadError)
+    if not summary.generator.startswith(GENERATOR + ","):
+        raise LoadError(
+            313,
+            where=f"{where}.generator",
+            what="another generator, or another version of it",
+            got=summary.generator,
+            expected=GENERATOR,
+            fix="install one version of perfproof on this worker, then run the test again",
+        )
+    return summary

@@ -11,9 +11,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from perfproof.config import Target
 from perfproof.errors import LoadError
+
+if TYPE_CHECKING:
+    # The protocol file's own checks ask here too.
+    from perfproof.config import Target
 
 _NAME = re.compile(r"^(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*$")
 _NUMBER_LIKE = re.compile(r"(^|\.)(0x[0-9a-f]*|[0-9]+)$")

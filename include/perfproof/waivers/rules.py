@@ -11,6 +11,7 @@ from perfproof.config import Role
 from perfproof.errors import PerfproofError, WaiverError
 from perfproof.gates.figures import mappings, number, text_at
 from perfproof.gates.result import GATE_NAMES, Outcome
+from perfproof.gates.sign_offs import may_answer
 from perfproof.moments import parse_stamp, stamp
 from perfproof.waivers.waiver import BY_METRIC, Approver, Waiver, worst_of
 
@@ -169,7 +170,7 @@ def _approvers(
         role, person, name = text_at(record, "role"), text_at(record, "person", "id"), text_at(record, "person", "name")
         if record.get("decision") not in (None, "waiver"):
             continue
-        if role not in roles or person not in {p.id for p in roles[role].people}:
+        if role not in roles or not may_answer(record, roles[role]):
             raise _refused(110, gate, "the approver does not hold the role", got=f"{person} as {role}", fix="have it approved by who does")
         if person.casefold() == requester.casefold():
             raise _refused(111, gate, "who asks for a waiver cannot approve it", got=person, fix="have somebody else approve it")

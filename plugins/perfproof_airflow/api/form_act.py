@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from perfproof.approvals.act import Act, Channel, SigningKey, sign
+from perfproof.approvals.act import Act, Channel, sign
+from perfproof.approvals.keys import SigningKey
 from perfproof.approvals.request import Decision, canonical_sha256
 from perfproof.moments import stamp
 

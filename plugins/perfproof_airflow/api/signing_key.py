@@ -1,13 +1,21 @@
-"""The key of the acts, from the Connection `perfproof_approvals`, in the two places that may read it."""
+"""The keys of the acts, from the Connection `perfproof_approvals`, in the two places that may read them."""
 
 from __future__ import annotations
 
-from perfproof.approvals.act import KEY_CONNECTION, KEY_FIX, SigningKey, read_key
+from typing import TYPE_CHECKING
+
+from perfproof.approvals.keys import KEY_CONNECTION, KEY_FIX, KeyRing, SigningKey, read_key, read_ring
 from perfproof.errors import ApprovalError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
 
 
 def api_server_key() -> SigningKey:
-    """The key in the api-server, which reads Connections from secrets backends and the metadata database itself."""
+    """The current key in the api-server, which reads Connections from secrets backends and the metadata database itself.
+
+    Retired keys are not read: nothing is signed with them, and a mistake among them must not lose an act.
+    """
     from airflow.models.connection import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
 
@@ -19,15 +27,30 @@ def api_server_key() -> SigningKey:
 
 
 def worker_key() -> SigningKey:
-    """The key in a task, which asks the api-server for Connections. Raises ApprovalError 423 if there is none."""
+    """The current key in a task, which asks the api-server for Connections, for signing. Raises ApprovalError 423 if there is none."""
+    connection = _worker_connection()
+    return read_key(login=connection.login, password=connection.password)
+
+
+def worker_ring() -> KeyRing:
+    """All keys in a task, for reading acts. Raises ApprovalError 423 if there is no key, 425 if a retired one is malformed."""
+    from airflow.sdk.log import mask_secret
+
+    connection = _worker_connection()
+    ring = read_ring(login=connection.login, password=connection.password, extra=connection.extra)
+    for retired in ring.retired:
+        mask_secret(retired.key.secret.hex())
+    return ring
+
+
+def _worker_connection() -> Connection:
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     try:
-        connection = Connection.get(KEY_CONNECTION)
+        return Connection.get(KEY_CONNECTION)
     except AirflowNotFoundException:
         raise _missing() from None
-    return read_key(login=connection.login, password=connection.password)
 
 
 def _missing() -> ApprovalError:

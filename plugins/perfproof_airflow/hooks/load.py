@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import perfproof
 import perfproof_airflow
@@ -70,20 +70,29 @@ class LoadHook:
             (directory / PLAN).write_bytes(document_bytes(plan.document()))
             renew(directory / LEASE, controller=os.getpid(), count=0)
             with (directory / "stderr").open("wb") as messages:
-                process = subprocess.Popen(
-                    [self._python, "-m", "perfproof_airflow.load_engine", str(directory / PLAN)],
-                    cwd=directory,
-                    env=_environment(),
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=messages,
-                    start_new_session=True,
-                )
+                process = self._start(directory, messages)
             try:
                 injected = _Supervisor(process, directory, plan).watch(on_tick, injections)
             finally:
                 _end(process)
             return _result(directory, process.returncode, injected)
+
+    def _start(self, directory: Path, messages: BinaryIO) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                [self._python, "-m", "perfproof_airflow.load_engine", str(directory / PLAN)],
+                cwd=directory,
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=messages,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise LoadError(
+                311, where="load generator", what="cannot be started", got=f"{self._python}: {error.strerror}",
+                fix="install perfproof for the Python that runs this task",
+            ) from None  # fmt: skip
 
 
 class _Supervisor:

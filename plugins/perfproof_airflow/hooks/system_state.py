@@ -98,10 +98,10 @@ def _unreadable(check: MirrorCheck, connection_id: str | None, got: str) -> Conf
 
 
 def _approval_key_error() -> str | None:
-    from perfproof_airflow.api.signing_key import worker_key
+    from perfproof_airflow.api.signing_key import worker_ring
 
     try:
-        worker_key()
+        worker_ring()
     except PerfproofError as error:
         return str(error)
     return None

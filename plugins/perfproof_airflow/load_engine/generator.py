@@ -19,7 +19,7 @@ from perfproof.errors import LoadError
 from perfproof.load.arrivals import schedule_of
 from perfproof.load.plan import LoadPlan
 from perfproof.load.rows import NoAnswer, Rows, make_rows
-from perfproof.load.summary import GeneratorSummary, Outcome
+from perfproof.load.summary import GENERATOR, GeneratorSummary, Outcome
 from perfproof.moments import stamp
 from perfproof_airflow.load_engine.stop_conditions import StopConditions
 from perfproof_airflow.load_engine.target_check import Guard, ask_consent, open_session, url_of
@@ -90,7 +90,7 @@ class Generator:
             build=build,
             build_after=build_after,
             plan_sha256=self._plan.digest,
-            generator=f"perfproof.load {self._plan.schema_version}, aiohttp {aiohttp.__version__}",
+            generator=f"{GENERATOR}, aiohttp {aiohttp.__version__}",
         )
 
     async def _send_all(self, session: aiohttp.ClientSession) -> None:

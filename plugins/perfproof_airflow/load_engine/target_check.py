@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from yarl import URL
 from perfproof.errors import LoadError
 from perfproof.load.plan import LoadPlan
 from perfproof.load.targets import check_address
+from perfproof.strict import read_json
 
 MAX_CONSENT_BYTES = 1 << 16
 CONSENT_SECONDS = 5.0
@@ -74,9 +74,9 @@ async def ask_consent(session: aiohttp.ClientSession, plan: LoadPlan) -> str:
             body = await response.content.read(MAX_CONSENT_BYTES) if status == 200 else b""
             while status == 200 and len(body) < MAX_CONSENT_BYTES and not response.content.at_eof():
                 body += await response.content.read(MAX_CONSENT_BYTES - len(body))
-        answer = json.loads(body) if status == 200 else None
     except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
         raise _no_consent(plan, str(error) or type(error).__name__) from None
+    answer = read_json(body, where=str(url), limit=MAX_CONSENT_BYTES - 1, error=LoadError, number=301) if status == 200 else None
     if not isinstance(answer, dict) or not isinstance(answer.get("build"), str) or not answer["build"]:
         raise _no_consent(plan, f"status {status}, {answer!r}")
     if answer.get("environment") != plan.environment:

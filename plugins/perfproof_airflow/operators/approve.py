@@ -24,7 +24,7 @@ from perfproof.moments import stamp
 from perfproof_airflow.api.act_listener import ACT_KEY
 from perfproof_airflow.api.answer_listener import ANSWER_KEY
 from perfproof_airflow.api.form_act import COMMENT, sign_form_answer
-from perfproof_airflow.api.signing_key import worker_key
+from perfproof_airflow.api.signing_key import worker_key, worker_ring
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -83,7 +83,8 @@ class ApproveOperator(HITLOperator):
         self.subject = subject(request, role=self.role)
         self.body = body(request, role=self.role)
         self.options = [o.capitalize() for o in request.question.options]
-        self.assigned_users = [{"id": p.id, "name": p.name} for p in asked.people]
+        respondents = asked.respondents(start=request.requested_at, end=request.expires_at)
+        self.assigned_users = [{"id": who.id, "name": who.name} for who in respondents]
         self.params = ParamsDict({COMMENT: Param("", type=["string", "null"], title=COMMENT_TITLES[request.question.note])})
         self.response_timeout = remaining
         super().execute(context)
@@ -112,9 +113,10 @@ class ApproveOperator(HITLOperator):
         stored = context["task_state_store"].get(ANSWER_KEY)
         if stored is None:
             return None
-        ti = context["ti"]
+        # Outside of the try: without its keys the task fails and keeps the answer, instead of asking the person again.
+        ti, ring = context["ti"], worker_ring()
         try:
-            act = read_act(stored, key=worker_key(), where=f"{ti.run_id} {self.role}")
+            act = read_act(stored, key=ring, where=f"{ti.run_id} {self.role}")
         except ApprovalError as error:
             self.log.warning("%s", error)
             return None

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
+from perfproof.approvals.reminders import Notice, Schedule, due_now, read_sent
 from perfproof.approvals.request import Question, Request, open_request
 from perfproof.approvals.rules import Granted, Refused, Rejected, examine
 from perfproof.approvals.standing import Standing, read_standing, requested_body
 from perfproof.errors import ApprovalError, PerfproofError
 from perfproof.evidence import EntryType, EvidenceStore
-from perfproof_airflow.api.signing_key import worker_key
+from perfproof_airflow.api.signing_key import worker_ring
 from perfproof_airflow.sensors.approval_log import ApprovalLog
 from perfproof_airflow.sensors.approval_runs import open_run, read_act_of, read_states
 from perfproof_airflow.triggers.approval import ApprovalTrigger, is_answered
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 # The first poll comes this long after the sensor defers; see ApprovalTrigger.
 SETTLE_SECONDS = 5.0
 MAX_ATTEMPTS = 25
+REMIND_AFTER_HOURS = (24.0, 72.0)
 RETRIES = 2
 RETRY_DELAY = timedelta(seconds=5)
 
@@ -46,6 +48,8 @@ class ApprovalSensor(BaseOperator):
     :param expires_after_days: how long a request can be answered.
     :param poll_seconds: time between polls while it waits.
     :param fresh_each_round: ask again after a clear even if nothing changed (implementation, rollback, gate decisions).
+    :param remind_after_hours: when people who have not answered are reminded, counted from the request.
+    :param escalate_after_hours: when somebody else is told, once; None: never.
 
     Returns `{"decision", "records"}`: the decision (approve, retry, waiver, halt), and references to the records.
     """
@@ -61,6 +65,8 @@ class ApprovalSensor(BaseOperator):
         expires_after_days: float = 7.0,
         poll_seconds: float = 2.0,
         fresh_each_round: bool = False,
+        remind_after_hours: Sequence[float] = REMIND_AFTER_HOURS,
+        escalate_after_hours: float | None = None,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("retries", RETRIES)
@@ -71,6 +77,8 @@ class ApprovalSensor(BaseOperator):
         self.expires_after_days = expires_after_days
         self.poll_seconds = poll_seconds
         self.fresh_each_round = fresh_each_round
+        self.remind_after_hours = tuple(remind_after_hours)
+        self.escalate_after_hours = escalate_after_hours
 
     def build_question(self, context: Context) -> Question:
         """What is asked, of whom, about which evidence. Called on every run of the task: it must not depend on the time."""
@@ -85,6 +93,9 @@ class ApprovalSensor(BaseOperator):
 
     def on_refused(self, context: Context, request: Request, role: str, refused: Refused) -> None:
         """An act decided nothing; `role` is asked again."""
+
+    def on_noticed(self, context: Context, request: Request, roles: Sequence[str], notice: Notice) -> None:
+        """A reminder of `request` to `roles`, or its escalation, was logged and is to be sent."""
 
     def on_failed(self, context: Context, error: PerfproofError, record: Mapping[str, Any] | None) -> None:
         """The task is about to fail: somebody rejected (`record`), nobody answered in time, or nobody can be asked."""
@@ -119,7 +130,9 @@ class ApprovalSensor(BaseOperator):
             records = [ledger.keep(record) for record in standing.granted.values()]
             return {"decision": str(standing.decision), "records": records}
         self._ask(context, ledger, question, standing)
-        raise self._deferral(self._standing(ledger, question).waiting, now=ledger.now())
+        waiting = self._standing(ledger, question).waiting
+        wake_at = self._remind(context, ledger, waiting)
+        raise self._deferral(waiting, now=ledger.now(), wake_at=wake_at)
 
     def _standing(self, ledger: ApprovalLog, question: Question) -> Standing:
         return read_standing(ledger.entries(), question, this_round=self.fresh_each_round)
@@ -144,7 +157,7 @@ class ApprovalSensor(BaseOperator):
         self, context: Context, ledger: ApprovalLog, question: Question, records: list[Mapping[str, Any]], *, request: Request, role: str
     ) -> None:
         stored = read_act_of(request, role=role)
-        outcome = examine(request, role=role, stored_act=stored, key=worker_key(), question=question, records=records, now=ledger.now())
+        outcome = examine(request, role=role, stored_act=stored, key=worker_ring(), question=question, records=records, now=ledger.now())
         if isinstance(outcome, Granted | Rejected):
             kind = EntryType.APPROVAL_GRANTED if isinstance(outcome, Granted) else EntryType.APPROVAL_REJECTED
             ledger.decided(kind, outcome.record)
@@ -184,13 +197,33 @@ class ApprovalSensor(BaseOperator):
             ledger.void(request, role, "a run of this id exists with another configuration")
         return False
 
-    def _deferral(self, waiting: Mapping[str, Request], *, now: datetime) -> TaskDeferred:
+    def _remind(self, context: Context, ledger: ApprovalLog, waiting: Mapping[str, Request]) -> datetime | None:
+        """Sends what is due about each open request, of the roles that still wait; returns when the next notice is due."""
+        schedule = Schedule.of_hours(self.remind_after_hours, self.escalate_after_hours)
+        entries = ledger.entries()
+        coming = []
+        for request in {request.request_id: request for request in waiting.values()}.values():
+            roles = tuple(role for role, other in waiting.items() if other.request_id == request.request_id)
+            due = due_now(
+                schedule, requested_at=request.requested_at, expires_at=request.expires_at, now=ledger.now(),
+                sent=read_sent(entries, request.request_id),
+            )  # fmt: skip
+            for notice in due.notices:
+                # Logged first: a task that dies in between has not sent it, one that sent it never sends it again.
+                if ledger.noticed(request, roles=roles, notice=notice):
+                    self.on_noticed(context, request, roles, notice)
+            if due.next_at is not None:
+                coming.append(due.next_at)
+        return min(coming, default=None)
+
+    def _deferral(self, waiting: Mapping[str, Request], *, now: datetime, wake_at: datetime | None) -> TaskDeferred:
         return TaskDeferred(
             trigger=ApprovalTrigger(
                 tasks=[(request.request_id, request.map_index_of(role)) for role, request in waiting.items()],
                 not_before=now.timestamp() + SETTLE_SECONDS,
                 expires_at=min(request.expires_at for request in waiting.values()).timestamp() + 1,
                 poll_seconds=self.poll_seconds,
+                wake_at=None if wake_at is None else wake_at.timestamp(),
             ),
             method_name="execute_complete",
         )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from perfproof.approvals.record import refusal_body
+from perfproof.approvals.reminders import Notice, NoticeKind, notice_body
 from perfproof.approvals.request import Question, Request
 from perfproof.approvals.rules import Refused
 from perfproof.evidence import Actor, Attempt, Entry, EntryType, EvidenceStore, Reference, idempotency
@@ -81,6 +82,18 @@ class ApprovalLog:
         """Nobody answered in time."""
         body = refusal_body(request, role=role, code="APR-412", reason="nobody answered in time", actor=None, signed_act=None)
         self._append(EntryType.APPROVAL_EXPIRED, body, request.request_id, role)
+
+    def noticed(self, request: Request, *, roles: Sequence[str], notice: Notice) -> bool:
+        """A reminder or an escalation is about to be sent. False if an earlier try has written so already: it is sent once.
+
+        Not keyed by the roles that still wait: two tries that overlap may differ in them, and both would send.
+        """
+        kind = EntryType.APPROVAL_REMINDED if notice.kind is NoticeKind.REMINDER else EntryType.APPROVAL_ESCALATED
+        idem = self._idem(str(kind), request.request_id, str(notice.number))
+        if self.store.find(idem) is not None:
+            return False
+        self._append(kind, notice_body(request, roles=roles, notice=notice), request.request_id, idem=idem)
+        return True
 
     def keep(self, record: Mapping[str, Any]) -> dict[str, str]:
         """Reference to the record as a file of its own, `approvals/<request>.<role>.json`; the log that holds it is signed."""

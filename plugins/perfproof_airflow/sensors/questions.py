@@ -9,11 +9,13 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from perfproof.announcements import confirmation_prompt
 from perfproof.approvals import APPROVAL, Asked, Decision, Evidence, Note, Question, Request
+from perfproof.approvals.reminders import Notice, notice_text
 from perfproof.approvals.rules import Refused
+from perfproof.config.people import respondents
 from perfproof.config_checks import TASK_OWNER
 from perfproof.errors import ApprovalError, PerfproofError
 from perfproof.evidence import EvidenceStore
-from perfproof_airflow.cycle import Cycle
+from perfproof_airflow.cycle import Cycle, now
 from perfproof_airflow.sensors.approval import ApprovalSensor
 
 if TYPE_CHECKING:
@@ -37,9 +39,10 @@ class ProtocolApproval(ApprovalSensor):
     """Waits for the approval of one step of the protocol. `evidence` holds names of live evidence of the cycle."""
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Asks with the protocol file's expiry and polling."""
+        """Asks with the protocol file's expiry, polling and reminders."""
         approvals = cycle_of(context).protocol.approvals
         self.expires_after_days, self.poll_seconds = approvals.expires_after_days, approvals.poll_seconds
+        self.remind_after_hours, self.escalate_after_hours = approvals.remind_after_hours, approvals.escalate_after_hours
         return super().execute(context)
 
     def open_store(self, context: Context) -> EvidenceStore:
@@ -96,7 +99,8 @@ class ProtocolApproval(ApprovalSensor):
 
     def on_asked(self, context: Context, request: Request) -> None:
         """Tells the notifiers who is waited for."""
-        people = ", ".join(p.id for role in request.roles if (asked := request.question.role(role)) for p in asked.people)
+        start, end = request.requested_at, request.expires_at
+        people = ", ".join(who.id for asked in request.asked for who in asked.respondents(start=start, end=end))
         Cycle.of(context).say(f"Waiting for {people}: {request.question.step} ({request.request_id})", kind="waiting")
 
     def on_refused(self, context: Context, request: Request, role: str, refused: Refused) -> None:
@@ -106,14 +110,22 @@ class ProtocolApproval(ApprovalSensor):
             kind="refused",
         )
 
+    def on_noticed(self, context: Context, request: Request, roles: Sequence[str], notice: Notice) -> None:
+        """Reminds who is waited for, or tells the role to which the protocol file escalates."""
+        cycle = Cycle.of(context)
+        role = cycle.protocol.roles.get(cycle.protocol.approvals.escalate_to or "")
+        told = {who.id: who.name for who in respondents(role.people, role.deputies, start=now(), end=now())} if role else {}
+        cycle.say(notice_text(request, roles=roles, notice=notice, now=now(), told=told), kind=str(notice.kind))
+
     def on_failed(self, context: Context, error: PerfproofError, record: Mapping[str, Any] | None) -> None:
         """Writes the specification's error line."""
         Cycle.of(context).halt(self.step, error)
 
 
 def asked_roles(cycle: Cycle, names: Sequence[str]) -> tuple[Asked, ...]:
-    """The roles with the people who hold them."""
-    return tuple(Asked(role=name, label=cycle.protocol.roles[name].label, people=cycle.protocol.roles[name].people) for name in names)
+    """The roles with the people who hold them, and their deputies."""
+    roles = cycle.protocol.roles
+    return tuple(Asked(role=name, label=roles[name].label, people=roles[name].people, deputies=roles[name].deputies) for name in names)
 
 
 class OwnerTask(ProtocolApproval):
@@ -135,14 +147,16 @@ class OwnerTask(ProtocolApproval):
         raise ApprovalError(434, where=self.step, what="not in the plan", got=wanted, fix="clear define_plan")
 
     def roles(self, cycle: Cycle) -> tuple[Asked, ...]:
-        """The owner alone, unless the protocol file names roles for this step."""
+        """The owner and the owner's deputies, unless the protocol file names roles for this step."""
         named = [role for role in cycle.protocol.approvals.steps[self.step] if role != TASK_OWNER]
         if named:
             return asked_roles(cycle, named)
         owner = cycle.protocol.person(str(self.plan_item(cycle)["owner"]))
         if owner is None:
             raise ApprovalError(435, where=self.step, what="the owner is no person of the protocol file", fix="correct the protocol file")
-        return (Asked(role=TASK_OWNER, label="Owner of the task", people=(owner,)),)
+        # A deputy in whatever role: it is the owner's work that goes on, and saying that it is done approves nothing.
+        deputies = tuple(d for role in cycle.protocol.roles.values() for d in role.deputies if d.stands_for == owner.id)
+        return (Asked(role=TASK_OWNER, label="Owner of the task", people=(owner,), deputies=deputies),)
 
     def note(self) -> Note:
         """The change reference."""

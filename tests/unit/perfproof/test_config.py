@@ -37,6 +37,15 @@ def test_the_demo_protocol_loads_and_carries_its_digest() -> None:
     assert protocol.service("shop").metric("orders_latency_p95") is not None
 
 
+def test_the_most_tests_of_a_round_are_those_of_all_blocks_and_scenarios() -> None:
+    """Counted by hand: peak twice, stress, failure, and two tests for each of 24 blocks a side."""
+    profile = load_protocol(DEMO.read_bytes(), where="demo.yaml").load.profiles["demo"]
+    assert (profile.measurement.most_blocks, profile.measurement.step, profile.most_tests) == (24, 8, 52)
+    assert profile.most_seconds == 2 * (2 + 15) + (2 + 4 * 4) + (2 + 10) + 48 * (1 + 6)
+    alone = load_protocol(changed("load.profiles.demo.measurement.max_blocks", ...), where="demo.yaml").load.profiles["demo"]
+    assert (alone.measurement.most_blocks, alone.most_tests) == (8, 20)
+
+
 CASES = [
     ("schema_version", 2, "CFG-130", "unknown schema version"),
     ("schema_version", "1", "CFG-123", "wrong type"),
@@ -69,8 +78,19 @@ CASES = [
     ("load.allow.0.host", "*", "CFG-161", "not a host and port"),
     ("load.allow.0.host", "http://x", "CFG-161", "not a host and port"),
     ("load.allow.0.host", "0.0.0.0", "CFG-162", "never be a target"),  # noqa: S104  refused
+    ("load.allow.0.host", "2130706433", "CFG-161", "not a host and port"),
+    ("load.window_hours", 721, "CFG-163", "out of range"),
+    ("services.0.endpoints.baseline.port", 1, "CFG-193", "not on the allow-list"),
+    ("services.0.slos.0.unit", "s", "CFG-159", "not the unit of its metric"),
+    ("baseline.step_seconds", 0, "CFG-191", "out of range"),
     ("load.profiles.demo.peak.rate", 1e9, "CFG-165", "above max_rate"),
     ("load.profiles.demo.measurement.blocks", 3, "CFG-167", "too few"),
+    ("load.profiles.demo.measurement.max_blocks", 7, "CFG-168", "fewer than blocks"),
+    ("load.profiles.demo.measurement.step_blocks", 0, "CFG-188", "not positive"),
+    ("load.profiles.demo.measurement.max_blocks", 119, "CFG-169", "more tests than load.max_tests"),
+    ("load.max_tests", 51, "CFG-169", "more tests than load.max_tests"),
+    ("load.window_hours", 0.1, "CFG-187", "more load than fits"),
+    ("load.profiles.demo.measurement.max_blocks", 8.5, "CFG-123", "wrong type"),
     ("optimizations.0.id", "index", "CFG-170", "not an id"),
     ("optimizations.0.expected_gain_percent", 0, "CFG-173", "out of range"),
 ]  # fmt: skip

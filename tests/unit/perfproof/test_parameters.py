@@ -9,7 +9,7 @@ import pytest
 
 from perfproof.config import Protocol, load_protocol
 from perfproof.errors import ParameterError
-from perfproof.parameters import read_parameters
+from perfproof.parameters import check_not_closed, read_parameters
 
 DEMO = Path(__file__).parents[3] / "include" / "protocols" / "demo.yaml"
 
@@ -38,6 +38,8 @@ def test_what_was_read_reads_back_the_same(protocol: Protocol) -> None:
         ({"colour": "red"}, "PAR-201"),
         ({"objective": "{{ var.value.secret }}"}, "PAR-202"),
         ({"optimizations": ["{% x %}"]}, "PAR-202"),
+        ({"services": ["{# x #}"]}, "PAR-202"),
+        ({"objective": "fast\nfaster"}, "PAR-208"),
         ({"objective": "x" * 501}, "PAR-203"),
         ({"services": "shop"}, "PAR-204"),
         ({"services": [{"a": 1}]}, "PAR-204"),
@@ -55,3 +57,11 @@ def test_bad_parameters_are_refused_by_name(protocol: Protocol, raw: dict[str, A
     with pytest.raises(ParameterError) as caught:
         read_parameters(raw, protocol)
     assert caught.value.code == code and caught.value.where.startswith("params.")
+
+
+def test_a_round_is_closed_once() -> None:
+    """A later round of the same run is open; the closed one, found by a run that was triggered anew, is not."""
+    check_not_closed([], round=0, run_id="manual__1")
+    check_not_closed([0], round=1, run_id="manual__1")
+    with pytest.raises(ParameterError, match=r"PAR-209 run_id: the evidence of this run is closed \(got manual__1"):
+        check_not_closed([0, 2], round=2, run_id="manual__1")

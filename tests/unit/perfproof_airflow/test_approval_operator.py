@@ -10,8 +10,23 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
 
-from perfproof.approvals import APPROVAL, Asked, Evidence, Note, Question, Request, SigningKey, open_request, read_act, sign
+from perfproof.approvals import (
+    APPROVAL,
+    Asked,
+    Evidence,
+    KeyRing,
+    Note,
+    Question,
+    Request,
+    RetiredKey,
+    SigningKey,
+    open_request,
+    read_act,
+    sign,
+)
 from perfproof.config import Person
+from perfproof.config.people import Deputy
+from perfproof.errors import ApprovalError
 from perfproof_airflow.operators import approve
 from perfproof_airflow.operators.approve import ApproveOperator
 
@@ -54,6 +69,7 @@ def upserts(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     monkeypatch.setattr("airflow.providers.standard.operators.hitl.upsert_hitl_detail", lambda **fields: found.append(fields))
     monkeypatch.setattr(approve, "worker_key", lambda: KEY)
+    monkeypatch.setattr(approve, "worker_ring", lambda: KeyRing(KEY))
     return found
 
 
@@ -92,6 +108,18 @@ def test_it_parks_with_the_requests_form_for_the_people_of_the_role(upserts: lis
     assert form["params"]["comment"]["schema"]["title"].startswith("Change reference")
     assert timedelta(days=6, hours=23) < parked.value.timeout <= timedelta(days=7)
     assert not ApproveOperator.template_fields
+
+
+def test_the_form_accepts_deputies_of_the_requests_days(upserts: list[dict[str, Any]]) -> None:
+    """Dora stands in tomorrow, Dan stood in last month."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    days = {"dora": now + timedelta(days=1), "dan": now - timedelta(days=30)}
+    deputies = tuple(Deputy(name, name.title(), "ann", f"{day:%Y-%m-%d}", f"{day:%Y-%m-%d}") for name, day in days.items())
+    question = dataclasses.replace(QUESTION, roles=(dataclasses.replace(QUESTION.roles[0], deputies=deputies),))
+    asked = open_request(question, attempt=1, roles=("task_owner",), log_size=3, log_head="b" * 64, now=now, expires_after_days=7)
+    with pytest.raises(TaskAwaitingInput):
+        operator().execute(context(asked))
+    assert upserts[0]["assigned_users"] == [{"id": w, "name": n} for w, n in (("ann", "Ann A."), ("bea", "Bea B."), ("dora", "Dora"))]
 
 
 def test_an_answer_becomes_the_signed_act_of_the_person(upserts: list[dict[str, Any]]) -> None:
@@ -172,6 +200,33 @@ def test_a_kept_answer_to_something_else_is_not_taken_over(upserts: list[dict[st
     found = context(asked, try_number=2, kept=Kept(perfproof_answer=kept_answer(asked, **change)))
     with pytest.raises(TaskAwaitingInput):
         operator().execute(found)
+
+
+def test_an_answer_that_was_kept_before_the_key_was_replaced_is_taken_over(
+    upserts: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as the old key stands among the retired ones."""
+    asked = request()
+    kept = Kept(perfproof_answer=kept_answer(asked))
+    ring = KeyRing(SigningKey("k2", b"x" * 32), (RetiredKey(KEY, datetime.now(UTC)),))
+    monkeypatch.setattr(approve, "worker_ring", lambda: ring)
+    found = context(asked, try_number=2, kept=kept)
+    operator().execute(found)
+    assert read_act(found["ti"].pushed["act"], key=ring, where="xcom").actor_id == "ann"
+
+
+def test_without_its_keys_a_second_try_keeps_the_answer(upserts: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails, and finds the answer when the Connection is mended; nobody is asked twice."""
+
+    def malformed() -> KeyRing:
+        raise ApprovalError(425, where="Connection", what="malformed", fix="mend it")
+
+    asked = request()
+    kept = Kept(perfproof_answer=kept_answer(asked))
+    monkeypatch.setattr(approve, "worker_ring", malformed)
+    with pytest.raises(ApprovalError, match="APR-425"):
+        operator().execute(context(asked, try_number=2, kept=kept))
+    assert "perfproof_answer" in kept and upserts == []
 
 
 def test_a_forged_kept_answer_is_ignored(upserts: list[dict[str, Any]]) -> None:

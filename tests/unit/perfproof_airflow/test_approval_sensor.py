@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
-from perfproof.approvals import Act, Asked, Channel, Decision, Evidence, Question, Refused, Request, SigningKey, sign
+from perfproof.approvals import Act, Asked, Channel, Decision, Evidence, KeyRing, Question, Refused, Request, SigningKey, sign
 from perfproof.config import Person
 from perfproof.errors import ApprovalError, PerfproofError
 from perfproof.evidence import Actor, EvidenceStore, MemoryBackend
@@ -100,7 +100,7 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Airflow:
     fake = Airflow()
     for name in ("open_run", "read_states", "read_act_of"):
         monkeypatch.setattr(approval, name, getattr(fake, name))
-    monkeypatch.setattr(approval, "worker_key", lambda: KEY)
+    monkeypatch.setattr(approval, "worker_ring", lambda: KeyRing(KEY))
     return fake
 
 

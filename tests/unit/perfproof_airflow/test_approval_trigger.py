@@ -42,6 +42,15 @@ def test_serialization_rebuilds_an_equal_trigger() -> None:
     path, arguments = trigger.serialize()
     assert path == f"{ApprovalTrigger.__module__}.{ApprovalTrigger.__qualname__}"
     assert ApprovalTrigger(**arguments).serialize() == (path, arguments)
+    waking = ApprovalTrigger(tasks=[("r", 0)], not_before=1.5, expires_at=9.5, poll_seconds=2.0, wake_at=4.5)
+    assert ApprovalTrigger(**waking.serialize()[1]).wake_at == 4.5
+
+
+def test_a_trigger_that_an_older_version_stored_is_rebuilt() -> None:
+    """An upgrade finds waits that began before there were reminders."""
+    _, arguments = ApprovalTrigger(tasks=[("r", 0)], not_before=1.5, expires_at=9.5, poll_seconds=2.0).serialize()
+    del arguments["wake_at"]
+    assert ApprovalTrigger(**arguments).wake_at is None
 
 
 @pytest.mark.parametrize(
@@ -174,6 +183,32 @@ def test_the_trigger_yields_one_event_and_an_empty_one_at_expiry(monkeypatch: py
 
     assert asyncio.run(events(True)) == [{"answered": [["r", 0]]}]
     assert asyncio.run(events(False)) == [{"answered": []}]
+
+
+@pytest.mark.parametrize(
+    ("wake_at", "expires_at", "not_before", "least"),
+    [(0.05, 60.0, 0.0, 0.04), (60.0, 0.05, 0.0, 0.04), (-100.0, 60.0, 0.2, 0.19)],
+    ids=["reminder", "expiry before it", "overslept"],
+)
+def test_it_wakes_the_sensor_for_a_reminder_but_never_before_it_has_settled(
+    monkeypatch: pytest.MonkeyPatch, wake_at: float, expires_at: float, not_before: float, least: float
+) -> None:
+    """The earlier of reminder and expiry, and 5 s after the deferral at the earliest (apache/airflow#67287)."""
+
+    async def seconds() -> float:
+        source = Source()
+        source.states = {"r": {"approve_0": "awaiting_input"}}
+        hub = PollHub(source)
+        monkeypatch.setattr(approval, "hub", lambda: hub)
+        now, loop = approval._now(), asyncio.get_running_loop()
+        trigger = ApprovalTrigger(
+            tasks=[("r", 0)], not_before=now + not_before, expires_at=now + expires_at, poll_seconds=POLL, wake_at=now + wake_at
+        )
+        began = loop.time()
+        assert [event.payload async for event in trigger.run()] == [{"answered": []}]
+        return loop.time() - began
+
+    assert least <= asyncio.run(asyncio.wait_for(seconds(), 5))
 
 
 def test_each_event_loop_has_one_hub() -> None:

@@ -34,6 +34,7 @@ class Generator:
         self.outcome = Outcome.COMPLETED
         self.fails: Exception | None = None
         self.before: Callable[[], None] = lambda: None
+        self.took: Callable[[LoadPlan], float] = lambda plan: 0.02 + 0.001 * len(self.plans)
 
     def __call__(self, workdir: Any) -> Generator:
         return self
@@ -45,7 +46,7 @@ class Generator:
             raise self.fails
         schedule = schedule_of(plan)
         due = schedule.due.tolist()
-        took = 0.02 + 0.001 * len(self.plans)
+        took = self.took(plan)
         rows = make_rows(
             intended_start=due,
             start=[d + 0.001 for d in due],
@@ -75,6 +76,7 @@ class Endpoints:
 
     builds: dict[int, str]
     scrapes: int
+    memory: dict[int, Callable[[], float]]
 
     def __init__(self, endpoint: Any, *, environment: str) -> None:
         self.port = endpoint.port
@@ -84,7 +86,8 @@ class Endpoints:
 
     def scrape(self) -> dict[str, float]:
         type(self).scrapes += 1
-        return dict.fromkeys(SERIES, float(self.scrapes))
+        used = {"process_resident_memory_bytes": self.memory[self.port]()} if self.memory else {}
+        return dict.fromkeys(SERIES, float(self.scrapes)) | used
 
 
 @pytest.fixture
@@ -96,7 +99,7 @@ def generator(monkeypatch: pytest.MonkeyPatch) -> Generator:
 
 @pytest.fixture
 def endpoints(monkeypatch: pytest.MonkeyPatch) -> type[Endpoints]:
-    made = type("TheEndpoints", (Endpoints,), {"builds": {18101: "build-18101", 18102: "build-18102"}, "scrapes": 0})
+    made = type("TheEndpoints", (Endpoints,), {"builds": {18101: "build-18101", 18102: "build-18102"}, "scrapes": 0, "memory": {}})
     monkeypatch.setattr(measure_steps, "EndpointHook", made)
     return made
 
@@ -252,13 +255,117 @@ def test_blocks_are_interleaved_so_that_drift_falls_on_both(authorized: Any, gen
     """ABBA, with equal requests for the two of a pair, and each block's rows kept."""
     document = measured(authorized)
     sides = "".join(block["side"][0] for block in document["blocks"])
-    blocks = authorized.cycle().profile.measurement.blocks
+    blocks = len(document["blocks"]) // 2
+    assert blocks == document["looks"][-1]["blocks"] >= authorized.cycle().profile.measurement.blocks
     assert sides == ("bccb" * blocks)[: 2 * blocks]
+    assert [block["order"] for block in document["blocks"]] == list(range(2 * blocks))
     seeds = [plan.seed for plan in generator.plans]
     assert seeds[0::2] == seeds[1::2] and len(set(seeds)) == blocks
     assert document["builds"] == {"baseline": "build-18101", "candidate": "build-18102"}
     for block in document["blocks"]:
         agree(authorized, block)
+
+
+MIB = 2.0**20
+FASTER = {18101: 0.05, 18102: 0.02}
+
+
+def steady(generator: Generator, endpoints: type[Endpoints], *, took: dict[int, float], memory: Callable[[], float]) -> None:
+    """Both sides answer after a fixed time; the candidate's memory is what `memory` says, the baseline's 100 MiB."""
+    generator.took = lambda plan: took[plan.port]
+    endpoints.memory = {18101: lambda: 100 * MIB, 18102: lambda: memory() * MIB}
+
+
+def test_a_clear_change_takes_the_first_look_only(
+    authorized: Any, generator: Generator, endpoints: type[Endpoints], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Eight blocks a side; the document holds design and look, and the task log says it in words."""
+    caplog.set_level("INFO")
+    steady(generator, endpoints, took=FASTER, memory=lambda: 90)
+    document = measured(authorized)
+    assert document["design"] == {"first": 8, "step": 8, "most": 24, "confidence": 0.95}
+    assert {(block["look"], block["confirmation"]) for block in document["blocks"]} == {(1, False)}
+    assert len(document["blocks"]) == 16
+    assert [look["next"] for look in document["looks"]] == ["stop"]
+    assert "look 1 at 8 blocks a side, at 98.33 %:" in caplog.text
+    assert "measures no more: target and guards are decided" in caplog.text
+
+
+def test_an_open_verdict_is_measured_on_until_the_budget_is_spent(
+    authorized: Any, generator: Generator, endpoints: type[Endpoints], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Blocks of a candidate that is now twice as fast, now not: three looks, 24 a side, and no more."""
+    caplog.set_level("INFO")
+    steady(generator, endpoints, took=FASTER, memory=lambda: 90)
+    generator.took = lambda plan: 0.05 if plan.port == 18101 or len(generator.plans) % 4 == 2 else 0.02
+    document = measured(authorized)
+    assert [(look["look"], look["blocks"], look["next"]) for look in document["looks"]] == [
+        (1, 8, "measure"),
+        (2, 16, "measure"),
+        (3, 24, "stop"),
+    ]
+    assert len(document["blocks"]) == 48 == len(authorized.entries("loadtest.started"))
+    assert "measures 8 more blocks a side: the target is not decided" in caplog.text
+
+
+def test_a_regression_is_measured_again_before_it_is_reported(authorized: Any, generator: Generator, endpoints: type[Endpoints]) -> None:
+    """Eight fresh blocks a side, marked as such, after the look that saw it; then the order goes on as before."""
+    steady(generator, endpoints, took=FASTER, memory=lambda: 130 + len(generator.plans) % 3)
+    document = measured(authorized)
+    count = len(document["blocks"])
+    assert [look["next"] for look in document["looks"]][-2:] == ["confirm", "stop"]
+    assert [look["guards"]["memory_rss"] for look in document["looks"]][-2:] == ["regression seen", "regression"]
+    assert [block["confirmation"] for block in document["blocks"]] == [False] * (count - 16) + [True] * 16
+    assert "".join(block["side"][0] for block in document["blocks"]) == ("bccb" * count)[:count]
+
+
+def test_it_stops_where_the_authorized_tests_are_too_few_for_the_next_look(
+    authorized: Any, generator: Generator, endpoints: type[Endpoints], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was measured is kept, and why no more was sent."""
+    allowed = replace(authorization(authorized.cycle()), max_tests=20)
+    monkeypatch.setattr(measure_steps, "authorization", lambda cycle: allowed)
+    generator.took = lambda plan: 0.05 if plan.port == 18101 or len(generator.plans) % 4 == 2 else 0.02
+    document = measured(authorized)
+    assert len(document["blocks"]) == 16 == len(authorized.entries("loadtest.started"))
+    assert document["looks"][-1]["next"] == "stop"
+    assert document["looks"][-1]["reason"].endswith("16 more tests are needed and 4 of 20 authorized ones are left")
+
+
+def test_a_build_that_changes_between_two_looks_is_refused(authorized: Any, generator: Generator, endpoints: type[Endpoints]) -> None:
+    """Each look was about one build, but not the same one."""
+    generator.took = lambda plan: 0.05 if plan.port == 18101 or len(generator.plans) % 4 == 2 else 0.02
+    found = measure_steps.Measured.look
+
+    def deployed_after(self: Any) -> Any:
+        step = found(self)
+        endpoints.builds = {18101: "build-18101", 18102: "build-3"}
+        return step
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(measure_steps.Measured, "look", deployed_after)
+        with pytest.raises(LoadError, match="LOD-403"):
+            measured(authorized)
+    assert "evidence/measurement.json" not in authorized.live()
+
+
+def test_one_build_on_both_sides_is_not_measured_on(authorized: Any, generator: Generator, endpoints: type[Endpoints]) -> None:
+    """The validation refuses it; sending more would be load for nothing."""
+    endpoints.builds = {18101: "same", 18102: "same"}
+    generator.took = lambda plan: 0.05 if plan.port == 18101 or len(generator.plans) % 4 == 2 else 0.02
+    document = measured(authorized)
+    assert len(document["blocks"]) == 16
+    assert document["looks"][-1]["reason"] == "both sides answer with the same build"
+
+
+def test_blocks_that_cannot_be_judged_end_it(
+    authorized: Any, generator: Generator, endpoints: type[Endpoints], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The document is kept, so that the validation halts with the reason."""
+    cycle = authorized.cycle("optimization.measure_blocks")
+    monkeypatch.setattr(measure_steps, "locate", lambda metric, service: (_ for _ in ()).throw(LoadError(1, where="x", what="no", fix="y")))
+    document = cycle.document(measure_candidate(cycle, inputs=[]))
+    assert len(document["blocks"]) == 16 and document["looks"][-1]["next"] == "stop"
 
 
 def test_a_build_that_changes_while_it_is_measured_is_refused(authorized: Any, generator: Generator, endpoints: type[Endpoints]) -> None:
@@ -316,6 +423,7 @@ def test_with_one_endpoint_the_blocks_are_measured_one_side_after_the_other(
     assert document["interleaved"] is False
     assert [block["side"] for block in document["blocks"]] == ["baseline"] * count + ["candidate"] * count
     assert [block["order"] for block in document["blocks"]] == list(range(2 * count))
+    assert document["design"]["step"] == 0 and len(document["looks"]) == 1
 
 
 def test_with_two_endpoints_nothing_is_measured_before_the_deployment(authorized: Any, generator: Generator) -> None:

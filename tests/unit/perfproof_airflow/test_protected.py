@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from perfproof.errors import ApprovalError
 from perfproof.evidence import Actor, EntryType
-from perfproof_airflow.api.signing_key import worker_key
+from perfproof_airflow.api.signing_key import worker_key, worker_ring
 from perfproof_airflow.protected import verified_approvals, verified_records
 from perfproof_airflow.sensors.questions import ProtocolApproval
 
@@ -129,6 +129,64 @@ def test_an_act_signed_with_another_key_is_no_approval(run: Any, slo_approvals: 
     monkeypatch.setenv("AIRFLOW_CONN_PERFPROOF_APPROVALS", json.dumps(other))
     with pytest.raises(ApprovalError, match=r"APR-432 .*does not verify"):
         verified(run)
+
+
+def replace_key(monkeypatch: pytest.MonkeyPatch, retired: dict[str, Any]) -> None:
+    """A new key under a new id, and what is kept of the old one."""
+    other = {"conn_type": "generic", "login": "k2", "password": "ab" * 32, "extra": {"retired": retired}}
+    monkeypatch.setenv("AIRFLOW_CONN_PERFPROOF_APPROVALS", json.dumps(other))
+
+
+def test_a_key_can_be_replaced_while_a_cycle_is_open(run: Any, slo_approvals: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was approved with the old key stays approved, as long as that one is kept with the moment until which it signed."""
+    slo_approvals(product_owner="demo-owner", sre_lead="demo-sre")
+    replace_key(monkeypatch, {"k1": {"password": "6b" * 32, "until": f"{datetime.now(UTC) + timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"}})
+    assert len(verified(run)) == 2
+
+
+@pytest.mark.parametrize(
+    ("retired", "reason"),
+    [
+        ({}, "a key that this Airflow does not know"),
+        ({"k1": {"password": "6b" * 32, "until": "2025-01-01T00:00:00Z"}}, "after it was retired"),
+        ({"k1": {"password": "cd" * 32, "until": "2999-01-01T00:00:00Z"}}, "the signature is not of this Airflow"),
+    ],
+    ids=["forgotten", "too late", "another key"],
+)
+def test_a_record_of_a_key_that_is_not_kept_does_not_verify(
+    run: Any, slo_approvals: Any, monkeypatch: pytest.MonkeyPatch, retired: dict[str, Any], reason: str
+) -> None:
+    """The line says which it was."""
+    slo_approvals(product_owner="demo-owner", sre_lead="demo-sre")
+    replace_key(monkeypatch, retired)
+    with pytest.raises(ApprovalError, match=rf"APR-432 .*{reason}"):
+        verified(run)
+
+
+def test_a_malformed_retired_key_stops_reading_and_not_signing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No act is lost over it, and no approval passes; the line shows nothing of a key."""
+    replace_key(monkeypatch, {"k1": "6b" * 32})
+    assert worker_key().id == "k2"
+    with pytest.raises(ApprovalError, match=r"APR-425 Connection perfproof_approvals: retired key 1") as caught:
+        worker_ring()
+    assert "6b6b" not in str(caught.value) and "abab" not in str(caught.value)
+
+
+def test_a_record_does_not_say_that_a_deputy_answered_for_somebody_else(run: Any, slo_approvals: Any) -> None:
+    """Whom somebody stood in for is part of what is verified."""
+    slo_approvals(product_owner="demo-owner", sre_lead="demo-sre")
+    forge(run, {**genuine(run, "sre_lead"), "deputy_for": {"id": "demo-owner", "name": "x"}})
+    with pytest.raises(ApprovalError, match="APR-432"):
+        verified(run)
+
+
+def test_a_record_of_an_older_version_without_that_word_still_verifies(run: Any, slo_approvals: Any) -> None:
+    """A cycle that waited through an upgrade goes on."""
+    slo_approvals(product_owner="demo-owner", sre_lead="demo-sre")
+    older = genuine(run, "sre_lead")
+    del older["deputy_for"]
+    forge(run, older)
+    assert len(verified(run)) == 2
 
 
 def genuine(run: Any, role: str) -> dict[str, Any]:

@@ -130,6 +130,25 @@ def test_an_implementation_is_asked_of_its_owner_and_needs_a_change_reference(ru
     assert ask(implementation(), map_index=0)["decision"] == "approve"
 
 
+def test_deputies_are_asked_with_whom_they_stand_in_for(run: Any, workspace: Any) -> None:
+    """In their role; and for the work of its owner, whatever the role: saying that it is done approves nothing."""
+    path = workspace / "include" / "protocols" / "demo.yaml"
+    days = "first_day: 2026-12-01, last_day: 2026-12-31"
+    text = path.read_text()
+    for who, deputy in (("demo-owner", "dora"), ("demo-engineer", "dan")):
+        people = f"    people: [{{id: {who}, name: {who} (demo account)}}]\n"
+        assert people in text
+        text = text.replace(people, f"{people}    deputies: [{{id: {deputy}, name: {deputy}, stands_for: {who}, {days}}}]\n")
+    path.write_text(text)
+    later = type(run)(workspace, "manual__deputies")
+    later.open()
+    later.publish("optimization-plan.json", PLAN)
+    plan = asked(later, approval("plan", "optimization-plan.json"))
+    assert [(r.role, [d.id for d in r.deputies]) for r in plan.roles] == [("product_owner", ["dora"]), ("sre_lead", [])]
+    work = asked(later, implementation(), map_index=0)
+    assert [([p.id for p in r.people], [d.id for d in r.deputies]) for r in work.roles] == [(["demo-engineer"], ["dan"])]
+
+
 def test_an_implementation_is_asked_anew_in_each_round(run: Any, desk: Any, ask: Callable[..., Any]) -> None:
     """After a retry the change is another one, although the plan is the same."""
     run.publish("optimization-plan.json", PLAN)

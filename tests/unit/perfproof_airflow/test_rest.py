@@ -98,3 +98,20 @@ def test_waiting_ends_with_the_run_or_with_a_timeout() -> None:
 def test_the_password_is_not_shown() -> None:
     """Tracebacks print representations."""
     assert "secret" not in repr(api(Server()))
+
+
+def test_a_list_longer_than_a_page_is_read_whole() -> None:
+    """Airflow caps a page at 100 whatever limit it is asked for: what lies behind it must not be missed."""
+    everything = [{"task_id": f"t{number}"} for number in range(230)]
+
+    def pages(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/auth/token":
+            return httpx.Response(201, json={"access_token": "ann"})
+        start = int(request.url.params["offset"])
+        size = min(100, int(request.url.params["limit"]))
+        field = "hitl_details" if request.url.path.endswith("hitlDetails") else "task_instances"
+        return httpx.Response(200, json={field: everything[start : start + size], "total_entries": len(everything)})
+
+    client = AirflowApi("http://airflow.test", "ann", "secret", transport=httpx.MockTransport(pages))
+    assert client.tasks("d", "r") == everything
+    assert client.required_actions("d", "r") == everything

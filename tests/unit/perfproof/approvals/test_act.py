@@ -86,9 +86,32 @@ def test_what_is_no_act_is_refused_as_such(stored: Any) -> None:
 def test_an_unsigned_document_with_odd_values_is_refused() -> None:
     """Values that have no canonical form cannot have been signed."""
     for value in (float("nan"), 2**60, "\ud800", {1: 2}):
-        with pytest.raises(ApprovalError) as caught:
-            read_act({"hmac_sha256": "0" * 64, "x": value}, key=KEY, where="x")
-        assert caught.value.code == "APR-402"
+        # The empty signature: there is none to compare with, and nothing must not equal nothing.
+        for signature in ("0" * 64, ""):
+            with pytest.raises(ApprovalError) as caught:
+                read_act({"hmac_sha256": signature, "key_id": "k1", "x": value}, key=KEY, where="x")
+            assert caught.value.code == "APR-402"
+
+
+@pytest.mark.parametrize("change", [{"note": "\ud800"}, {"try_number": 2**60}, {"ti_id": "\udfff"}])
+@pytest.mark.parametrize("signature", ["", "0" * 64])
+def test_a_whole_act_that_cannot_have_been_signed_is_refused(change: dict[str, Any], signature: str) -> None:
+    """Every field in its type, no canonical form, and no signature: written by hand into the place of an act."""
+    forged = {**dataclasses.asdict(ACT), "channel": "mark", **change, "hmac_sha256": signature}
+    with pytest.raises(ApprovalError) as caught:
+        read_act(forged, key=KEY, where="x")
+    assert caught.value.code == "APR-402"
+
+
+def test_an_act_of_more_than_64_kib_is_none() -> None:
+    """A record holds its act, and a log entry is small; as text and as a document, also if it is signed."""
+    document = sign(dataclasses.replace(ACT, note="n" * (1 << 16)), key=KEY)
+    for stored in (document, json.dumps(document)):
+        with pytest.raises(ApprovalError, match=r"too large") as caught:
+            read_act(stored, key=KEY, where="x")
+        assert caught.value.code == "APR-401"
+    long = dataclasses.replace(ACT, note="n" * 60_000)
+    assert read_act(sign(long, key=KEY), key=KEY, where="x") == long
 
 
 @pytest.mark.parametrize(
