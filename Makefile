@@ -9,7 +9,7 @@ OPTIMIZATION ?= index+batch
 # Byte code is worth writing: without it every Airflow process compiles Airflow again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-stop test test-unit test-long faults bench-judge test-e2e compose-env lint lock clean-demo
+.PHONY: help install demo demo-stop test test-unit test-long faults tamper bench-judge test-e2e compose-env lint lock clean-demo
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ test-unit: install ## the tests of the pure core, in seconds
 
 faults: install ## inject a fault at every file call of every writer of evidence
 	$(BIN)/python tests/faults/run.py
+
+tamper: install ## change a signed cycle's evidence in every way, and count what is found
+	$(BIN)/python tests/faults/tamper.py
 
 bench-judge: install ## the judge against labelled series and synthetic pairs (LABELLED=DIR, OTAVA_PYTHON=python)
 	$(BIN)/python bench/judge.py $(if $(LABELLED),--labelled $(LABELLED)) $(if $(OTAVA_PYTHON),--otava-python $(OTAVA_PYTHON))

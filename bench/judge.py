@@ -1,46 +1,58 @@
 """What the judge gets right and wrong, in figures that anyone can compute again.
 
-python bench/judge.py [--labelled DIR] [--pairs 400] [--series 466 --length 644] [--otava-python PYTHON]
+python bench/judge.py [--labelled DIR] [--pairs 10200] [--otava-python PYTHON]
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+import resource
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from statistics import NormalDist, fmean
 
 import numpy as np
-from detectors import Answers, Series, otava, partitioning, perfproof, threshold
+from detectors import Answers, Series, otava, pelt, perfproof, significant, threshold
+from generated import CHANGED, UNCHANGED, generated
 from labelled import Labelled, read_labelled, score
-from pairs import SHAPES, WORSE, run_pairs
+from pairs import SHAPES, WORSE, Pair, Said, draw_pairs, judged
+
+Detectors = dict[str, Callable[[Series], Answers]]
+Z = NormalDist().inv_cdf(0.975)
+# The other tables of the same judge, each a program of its own.
+OTHERS = (("error_rates.py", ("--pairs", "10000")), ("sequential.py", ("--pairs", "2000")))
 
 
 def main() -> None:
     """Prints the tables as Markdown."""
     parser = argparse.ArgumentParser(description="Benchmark of the judge and the change-point detector.")
     parser.add_argument("--labelled", type=Path, action="append", default=[], metavar="DIR", help="labelled series (see labelled.py)")
-    parser.add_argument("--pairs", type=int, default=400, help="A/A and A/B pairs for each shape and size of change")
+    parser.add_argument("--pairs", type=int, default=10_200, help="pairs of which nothing changed; a fifth as many per size of change")
     parser.add_argument("--series", type=int, default=466, help="synthetic series")
     parser.add_argument("--length", type=int, default=644, help="values of each")
-    parser.add_argument("--otava-python", type=Path, help="a Python that has apache-otava")
+    parser.add_argument("--each", type=int, default=100, help="series of every generated kind; four times as many without a change")
+    parser.add_argument("--otava-python", type=Path, help="a Python that has apache-otava and ruptures")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--all", action="store_true", help="the tables of error_rates.py and sequential.py too")
     options = parser.parse_args()
-    detectors: dict[str, Callable[[Series], Answers]] = {
-        "perfproof": perfproof,
-        "threshold of 15 %": threshold,
-        "optimal partitioning (PELT)": partitioning,
-    }
+    detectors: Detectors = {"perfproof": perfproof, "15 % off the ten before": threshold}
     if options.otava_python:
-        detectors["Otava"] = partial(otava, python=options.otava_python)
-    sets = [(path.name, read_labelled(path)) for path in options.labelled]
-    sets += [("synthetic", synthetic(options.series, options.length, seed=options.seed))]
-    for name, labelled in sets:
-        print_detectors(name, labelled, detectors)
+        detectors |= {"Otava": partial(otava, python=options.otava_python), "PELT (ruptures)": partial(pelt, python=options.otava_python)}
+    for path in options.labelled:
+        print_detectors(path.name, read_labelled(path), detectors)
+    print_detectors("steps in log-normal noise", synthetic(options.series, options.length, seed=options.seed), detectors)
+    if options.each:
+        print_kinds(options.each, options.seed, detectors)
     if options.pairs:
-        print_pairs(options.pairs, options.seed)
+        print_pairs(options.pairs, options.seed, options.otava_python)
+    write(f"\npeak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+    for name, arguments in OTHERS if options.all else ():
+        print_other(Path(__file__).with_name(name), arguments)
 
 
 def synthetic(count: int, length: int, *, seed: int) -> Labelled:
@@ -61,33 +73,89 @@ def synthetic(count: int, length: int, *, seed: int) -> Labelled:
     return Labelled(series, labels)
 
 
-def print_detectors(name: str, labelled: Labelled, detectors: dict[str, Callable[[Series], Answers]]) -> None:
+def print_detectors(name: str, labelled: Labelled, detectors: Detectors) -> None:
     """One table for one set."""
     values = sum(len(v) for v in labelled.series.values())
     write(f"\n{name}: {len(labelled.series)} series, {values} values, {sum(map(len, labelled.labels.values()))} labelled changes\n")
-    write("| method | found | extra alarms | unchanged series alarmed | F1 | seconds |\n|---|---|---|---|---|---|")
+    write("| method | found | extra alarms | unchanged series alarmed | F1 | covering | seconds |\n|---|---|---|---|---|---|---|")
     for method, detect in detectors.items():
         begin = time.perf_counter()
         answers = detect(labelled.series)
         seconds = time.perf_counter() - begin
         s = score(answers, labelled)
-        write(f"| {method} | {s.found} of {s.labels} | {s.extra} | {s.alarmed} of {s.unchanged} | {s.f1:.2f} | {seconds:.2f} |")
+        shown = f"{s.found} of {s.labels} | {s.extra} | {s.alarmed} of {s.unchanged} | {s.f1:.2f} | {s.covering:.2f}"
+        write(f"| {method} | {shown} | {seconds:.2f} |")
 
 
-def print_pairs(pairs: int, seed: int) -> None:
-    """Answers per shape and size of change, in percent of the pairs."""
-    write(f"\n{pairs} pairs each, 4 to 12 blocks a side, noise 2 to 30 %: answers in percent\n")
+def print_kinds(each: int, seed: int, detectors: Detectors) -> None:
+    """F1 and covering for each kind of change, and alarms for each kind without one."""
+    write(f"\nOther generators, {each} series each: F1 / covering\n")
+    write("| kind | " + " | ".join(detectors) + " |\n|---|" + "---|" * len(detectors))
+    for name, labelled in generated(CHANGED, each=each, seed=seed).items():
+        scores = [score(detect(labelled.series), labelled) for detect in detectors.values()]
+        write(f"| {name} | " + " | ".join(f"{s.f1:.2f} / {s.covering:.2f}" for s in scores) + " |")
+    detectors = {"perfproof": perfproof, "perfproof, however small": significant, **detectors}
+    write(f"\nWithout a step, {4 * each} series each: percent of the series that got an alarm\n")
+    write("| kind | " + " | ".join(detectors) + " |\n|---|" + "---|" * len(detectors))
+    for name, labelled in generated(UNCHANGED, each=4 * each, seed=seed).items():
+        scores = [score(detect(labelled.series), labelled) for detect in detectors.values()]
+        write(f"| {name} | " + " | ".join(f"{100 * s.alarmed / s.unchanged:.1f}" for s in scores) + " |")
+
+
+def print_pairs(count: int, seed: int, other_python: Path | None) -> None:
+    """False alarms, power, and what is called fine though it is not, of every rule on the same pairs."""
+    same = draw_pairs(count=count, worse=0.0, seed=seed)
+    said, own = judged(same, other_python=other_python)
     write(
-        "| shape | really worse by | guard: regression | guard: no regression | guard: inconclusive | target: proved | target: met |"
-        " medians 5 % apart |\n|---|---|---|---|---|---|---|---|"
+        f"\n{count} pairs of which nothing changed, 4 to 12 blocks, noise 2 to 30 %: percent called worse, by more than a margin of 5 %\n"
     )
-    tallies = run_pairs(pairs=pairs, seed=seed)
-    for shape in SHAPES:
-        for worse in WORSE:
-            tally = tallies[shape, worse]
-            shown = [tally.guard[label] for label in ("regression", "no regression", "inconclusive")]
-            shown += [tally.target["proved"], tally.target["met"], tally.plain["regression"]]
-            write(f"| {shape} | {100 * worse:g} % | " + " | ".join(f"{100 * count / pairs:.1f}" for count in shown) + " |")
+    write("| rule | all | up to | " + " | ".join(SHAPES) + " | not decided | seconds |\n|---|---|---|" + "---|" * (len(SHAPES) + 2))
+    for name, one in said.items():
+        wrong = sum(answer is True for answer in one.answers)
+        by_shape = [_share(one, same, True, shape) for shape in SHAPES]
+        figures = [_percent(wrong, count), f"{100 * _upper(wrong, count):.2f}", *by_shape, _share(one, same, None), f"{one.seconds:.1f}"]
+        write(f"| {name} | " + " | ".join(figures) + " |")
+    write(f"\nperfproof: an improvement of 15 % proved in {_percent(own.proved, count)} % of them")
+    intervals = list(own.intervals)
+    write(f"\n{count // 5} pairs each, really worse by: percent called worse / called fine\n")
+    write("| rule | " + " | ".join(f"{100 * worse:g} %" for worse in WORSE) + " |\n|---|" + "---|" * len(WORSE))
+    cells: dict[str, list[str]] = {name: [] for name in said}
+    for worse in WORSE:
+        pairs = draw_pairs(count=count // 5, worse=worse, seed=seed)
+        said, own = judged(pairs, other_python=other_python)
+        intervals += own.intervals
+        for name, one in said.items():
+            cells[name].append(f"{_share(one, pairs, True)} / {_share(one, pairs, False)}")
+    for name, shown in cells.items():
+        write(f"| {name} | " + " | ".join(shown) + " |")
+    for name, dependent in (("independent", False), ("dependent", True)):
+        chosen = [(level, held) for shape, level, held in intervals if shape.startswith("AR") is dependent]
+        if chosen:
+            covered, stated = _percent(sum(held for _, held in chosen), len(chosen)), 100 * fmean(level for level, _ in chosen)
+            write(f"\nintervals of {name} blocks hold the truth in {covered} % of {len(chosen)} pairs; they state {stated:.1f} %")
+
+
+def print_other(program: Path, arguments: tuple[str, ...]) -> None:
+    """The tables of another program of this directory, if it is there."""
+    if program.is_file():
+        write(f"\n{program.name}:\n")
+        sys.stdout.flush()
+        subprocess.run([sys.executable, str(program), *arguments], check=True)
+
+
+def _share(said: Said, pairs: list[Pair], answer: bool | None, shape: str | None = None) -> str:
+    chosen = [a for a, pair in zip(said.answers, pairs, strict=True) if shape in (None, pair.shape)]
+    return _percent(sum(a is answer for a in chosen), len(chosen))
+
+
+def _percent(count: int, total: int) -> str:
+    return f"{100 * count / total:.2f}" if total else "-"
+
+
+def _upper(count: int, total: int) -> float:
+    """Upper end of Wilson's 95 % interval."""
+    share, z = count / total, Z**2 / total
+    return (share + z / 2 + Z * math.sqrt(share * (1 - share) / total + z / (4 * total))) / (1 + z)
 
 
 def write(line: str) -> None:

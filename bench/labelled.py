@@ -10,7 +10,9 @@ import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 
 MARGIN = 5
 
@@ -27,13 +29,17 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Labels found within the margin, alarms that no label explains, and series without a label that got an alarm."""
+    """Labels found within the margin, alarms that no label explains, series without a label that got an alarm, and the covering.
+
+    The covering is the mean over the series, from 0 to 1.
+    """
 
     labels: int
     found: int
     extra: int
     unchanged: int
     alarmed: int
+    covering: float
 
     @property
     def f1(self) -> float:
@@ -76,7 +82,24 @@ def score(answers: Answers, labelled: Labelled) -> Score:
                 found += 1
         extra += len(left)
     total = sum(len(labels) for labels in labelled.labels.values())
-    return Score(total, found, extra, sum(1 for labels in labelled.labels.values() if not labels), alarmed)
+    every = [covering(answers.get(name, []), labels, length=len(labelled.series[name])) for name, labels in labelled.labels.items()]
+    unchanged = sum(1 for labels in labelled.labels.values() if not labels)
+    return Score(total, found, extra, unchanged, alarmed, fmean(every) if every else 1.0)
+
+
+def covering(answers: Sequence[int], labels: Sequence[int], *, length: int) -> float:
+    """How well the segments that `answers` cut cover those of `labels`: for each the best overlap (Jaccard), weighted by length.
+
+    Source: G. van den Burg and C. Williams, "An Evaluation of Change Point Detection Algorithms" (2020).
+    """
+    if not length:
+        return 1.0
+    cut = list(pairwise([0, *sorted({a for a in answers if 0 < a < length}), length]))
+    total = 0.0
+    for begin, end in pairwise([0, *sorted({a for a in labels if 0 < a < length}), length]):
+        overlaps = (max(0, min(end, b) - max(begin, a)) / (max(end, b) - min(begin, a)) for a, b in cut)
+        total += (end - begin) * max(overlaps)
+    return total / length
 
 
 def _json(path: Path) -> dict[str, list[float]]:

@@ -10,7 +10,7 @@ samples that were recorded in it, and keeps the result in the history: `.artifac
 * A gap in the telemetry is NODATA in the baseline and is never filled. Running an interval again changes its file only if
   more of the interval is measured than before.
 * Each run updates the asset `perfproof_baseline`; its extra names the file, its completeness, and what regressed against
-  the median of the earlier captures.
+  the last stable level of the earlier captures.
 """
 
 from __future__ import annotations

@@ -5,17 +5,23 @@ Only values of one metric in one unit are compared. A value that is absent on ei
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from perfproof.capture_changes import CaptureSeries, capture_series
+from perfproof.change_points import Change as LevelChange
+from perfproof.change_points import level, stable_reference
+from perfproof.change_points.acknowledged import NOTHING_ACKNOWLEDGED, Acknowledged
 from perfproof.errors import TelemetryError
 from perfproof.telemetry import Direction
 
 # A single earlier capture may itself be an outlier.
 MIN_HISTORY = 3
+# After a change a few captures may still be settling; of six the median has a 95 % interval.
+MIN_AFTER_CHANGE = 6
+NOT_STABLE = "baseline not stable"
 
 
 class Change(StrEnum):
@@ -24,6 +30,7 @@ class Change(StrEnum):
     REGRESSED = "regressed"
     WITHIN_LIMIT = "within_limit"
     UNKNOWN = "unknown"
+    INCONCLUSIVE = "inconclusive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +67,54 @@ def compare_with_previous(
     return _document(findings, against=against, limit_percent=limit_percent)
 
 
-def compare_with_history(current: Mapping[str, Any], history: Sequence[Mapping[str, Any]], *, limit_percent: float) -> dict[str, Any]:
-    """As `compare_with_previous`, against the median of each cell's values in `history`, of which at least three are needed."""
+def compare_with_history(
+    current: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    *,
+    limit_percent: float,
+    acknowledged: Acknowledged = NOTHING_ACKNOWLEDGED,
+) -> dict[str, Any]:
+    """As `compare_with_previous`, against the median of each cell over its last stable segment in `history` (oldest first).
+
+    Fewer than three values are unknown. "Baseline not stable" is inconclusive, never within the limit: fewer than six values
+    since the level changed, or a regression since that is not `acknowledged`. Against the level before such a regression a
+    value can still be regressed.
+    """
+    series = {one.name: one for one in capture_series([*history, current])}
     findings = []
     for cell in current["cells"]:
-        same = [
-            earlier
-            for document in history
-            for earlier in document["cells"]
-            if (earlier["service"], earlier["metric_name"], earlier["unit"]) == (cell["service"], cell["metric_name"], cell["unit"])
-            and earlier["value"] is not None
-        ]
-        reference = {**same[0], "value": statistics.median(e["value"] for e in same)} if len(same) >= MIN_HISTORY else None
-        findings.append(_finding(cell, reference, limit_percent, absent=f"fewer than {MIN_HISTORY} earlier captures have a value"))
-    against = f"the median of {len(history)} earlier captures" if history else None
+        one = series[f"{cell['service']}/{cell['metric_name']}"]
+        findings.append(_against(cell, one, limit=limit_percent, acknowledged=acknowledged))
+    against = f"the median of the last stable part of {len(history)} earlier captures" if history else None
     return _document(findings, against=against, limit_percent=limit_percent)
+
+
+def _against(cell: Mapping[str, Any], series: CaptureSeries, *, limit: float, acknowledged: Acknowledged) -> Finding:
+    # The last one is the capture that is compared.
+    values, times = series.values[:-1], series.starts[:-1]
+
+    def accepted(changes: Sequence[int]) -> list[bool]:
+        return [entry is not None for entry in acknowledged.of(series.name, changes, times=times)]
+
+    reference = stable_reference(values, direction=series.direction, accepted=accepted)
+    middle, count = level(values, reference.segment)
+    earlier = None if count < MIN_HISTORY else {**cell, "value": middle}
+    finding = _finding(cell, earlier, limit, absent=f"fewer than {MIN_HISTORY} earlier captures have a value")
+    if finding.change in (Change.REGRESSED, Change.INCONCLUSIVE) or finding.current is None:
+        return finding
+    if reference.pending is not None:
+        return _unstable(finding, f"{_changed(reference.pending, times)}, which is not acknowledged")
+    if reference.since is not None and count < MIN_AFTER_CHANGE:
+        return _unstable(finding, f"{_changed(reference.since, times)}, and only {count} captures have a value since")
+    return finding
+
+
+def _unstable(finding: Finding, why: str) -> Finding:
+    return replace(finding, change=Change.INCONCLUSIVE, reason=f"{NOT_STABLE}: {why}")
+
+
+def _changed(change: LevelChange, times: Sequence[str]) -> str:
+    return f"{change.kind.value} at {times[change.index]} from {change.before:.6g} to {change.after:.6g}"
 
 
 def require_no_regression(comparison: Mapping[str, Any]) -> None:
@@ -100,7 +140,9 @@ def _document(findings: Sequence[Finding], *, against: str | None, limit_percent
         "against": against,
         "limit_percent": limit_percent,
         "regressed": [f"{f.service}/{f.metric}" for f in findings if f.change is Change.REGRESSED],
-        "unknown": [f"{f.service}/{f.metric}: {f.reason}" for f in findings if f.change is Change.UNKNOWN],
+        # What is not decided is unknown too: readers of one list must not take it for "within the limit".
+        "unknown": [f"{f.service}/{f.metric}: {f.reason}" for f in findings if f.change in (Change.UNKNOWN, Change.INCONCLUSIVE)],
+        "inconclusive": [f"{f.service}/{f.metric}: {f.reason}" for f in findings if f.change is Change.INCONCLUSIVE],
         "findings": [
             {
                 "service": f.service,

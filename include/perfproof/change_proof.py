@@ -165,7 +165,7 @@ def _decision(store: EvidenceStore, entries: Sequence[Entry], gate: int, waivers
     result = _document(store, entries, name)
     try:
         return apply_waivers(result=result, result_sha256=live.body["sha256"], run=store.run, waivers=waivers, now=now)
-    except (KeyError, ValueError):
+    except (PerfproofError, KeyError, ValueError):
         return "no result"
 
 

@@ -43,6 +43,8 @@ def check_interval(start: datetime | None, end: datetime | None, *, now: datetim
         )
     if start.tzinfo is None or end.tzinfo is None:
         raise ParameterError(251, where="data interval", what="no time zone", got=f"{start} to {end}", fix="give UTC moments")
+    # Two moments of one zone are subtracted as clocks show them, which is another time when clocks are changed in between.
+    start, end = start.astimezone(UTC), end.astimezone(UTC)
     if not 0 < (end - start).total_seconds() <= MAX_INTERVAL_DAYS * 86_400:
         raise ParameterError(
             252, where="data interval", what="not a span that can be captured", got=f"{start} to {end}",
@@ -50,7 +52,7 @@ def check_interval(start: datetime | None, end: datetime | None, *, now: datetim
         )  # fmt: skip
     if end > now:
         raise ParameterError(253, where="data interval", what="not over yet", got=end.isoformat(), fix="wait until it has ended")
-    return start.astimezone(UTC), end.astimezone(UTC)
+    return start, end
 
 
 def entry_name(start: datetime, end: datetime) -> str:

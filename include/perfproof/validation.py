@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from perfproof.calibration import Calibration, GuardBlocks, calibrate
-from perfproof.config import GuardKind, Judge, Mode, Service, Thresholds
+from perfproof.calibration import Calibration, GuardBlocks, calibrate, with_wider_margins
+from perfproof.config import GuardKind, Judge, Service, Thresholds
 from perfproof.judging.documents import (
     calibration_document,
     guard_document,
@@ -22,18 +22,18 @@ from perfproof.judging.documents import (
     verdict_document,
 )
 from perfproof.judging.drift import drift_document
-from perfproof.judging.error_rate import judge_error_rate_target
-from perfproof.judging.guarded import errors_of, judge_guards, values_of
+from perfproof.judging.guarded import values_of
+from perfproof.judging.looks import Course, follow, read_design
 from perfproof.judging.measured_blocks import Block, Kind, Located, Side, interleaved, locate, part, read_blocks, refuse
-from perfproof.judging.samples import enough_requests, samples_document
-from perfproof.judging.target import judge_target
-from perfproof.judging.unguarded import judge_unguarded
+from perfproof.judging.question import Question
+from perfproof.judging.samples import samples_document
+from perfproof.judging.sequential import Stop
 from perfproof.judging.verdicts import GuardLabel, GuardVerdict, TargetLabel, TargetVerdict
 from perfproof.moments import stamp
 from perfproof.statistics.percent_change import exact, one_decimal
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
-SEQUENTIAL = " Measured one after the other, not interleaved: a change of the environment in between would look the same."
+ONE_AFTER_THE_OTHER = " Measured one after the other, not interleaved: a change of the environment in between would look the same."
 
 
 def validate_change(
@@ -71,18 +71,26 @@ def validate_change(
             )
     target = locate(target_metric, service)
     in_turn = bool(part(measurement, "interleaved", bool, where=where)) and interleaved(blocks)
-    verdict = _judge_target(blocks, target, thresholds=thresholds, judge=judge, block_seconds=seconds)
-    unguarded = judge_unguarded(blocks, service, target, judge=judge, block_seconds=seconds)
-    guards = (*judge_guards(blocks, service, judge=judge, block_seconds=seconds), *unguarded.suspects)
-    reported = list(unguarded.reported)
+    question = Question(service, target, thresholds, judge, seconds)
+    design = read_design(measurement, confidence=judge.confidence, where=where)
+    course = follow(design, every, question, where=where) if design else None
+    if course:
+        answer, blocks = course.answer, course.main
+        every = tuple(b for b in every if not b.figures["confirmation"])
+    else:
+        answer = question.answer(blocks, confidence=judge.confidence)
+    verdict, guards, reported = answer.target, answer.guards, list(answer.reported)
     if not in_turn:
-        verdict = replace(verdict, reason=verdict.reason + SEQUENTIAL)
-        guards = tuple(replace(g, reason=g.reason + SEQUENTIAL) for g in guards)
-        reported = [{**entry, "reason": entry["reason"] + SEQUENTIAL} for entry in reported]
+        verdict = replace(verdict, reason=verdict.reason + ONE_AFTER_THE_OTHER)
+        guards = tuple(replace(g, reason=g.reason + ONE_AFTER_THE_OTHER) for g in guards)
+        reported = [{**entry, "reason": entry["reason"] + ONE_AFTER_THE_OTHER} for entry in reported]
     # After the judge, which refuses values that are no numbers.
     drift = drift_document(target, service.name, values_of(blocks, Side.BASELINE, target, block_seconds=seconds), baseline_document)
-    regressions = [regression_document(g) for g in guards if g.label is GuardLabel.REGRESSION]
     calibration = _calibrate(blocks, target, service, thresholds=thresholds, judge=judge, block_seconds=seconds)
+    if course is None:
+        # Fresh blocks have confirmed what a course reports: stronger than the noise of splits.
+        guards = with_wider_margins(guards, calibration, mode=judge.mode)
+    regressions = [regression_document(g) for g in guards if g.label is GuardLabel.REGRESSION]
     return {
         "validation_date": stamp(now),
         "optimization_id": optimization_ids[0],
@@ -101,6 +109,7 @@ def validate_change(
         "optimizations": list(optimization_ids),
         "mode": judge.mode.value,
         "interleaved": in_turn,
+        "sequential": course.document(stopped_because=_stopped(course, measurement)) if course else None,
         "verdict": verdict_document(verdict),
         "guards": [guard_document(g) for g in guards],
         "unguarded": reported,
@@ -150,30 +159,15 @@ def _checked(measurement: Mapping[str, Any], service: Service, optimization_ids:
     return builds, float(seconds)
 
 
-def _judge_target(blocks: Sequence[Block], target: Located, *, thresholds: Thresholds, judge: Judge, block_seconds: float) -> TargetVerdict:
-    if target.kind is Kind.ERROR_RATE:
-        return judge_error_rate_target(
-            target.name,
-            before=errors_of(blocks, Side.BASELINE),
-            after=errors_of(blocks, Side.CANDIDATE),
-            threshold_percent=thresholds.improvement,
-            mode=judge.mode,
-            confidence=judge.confidence,
-        )
-    verdict = judge_target(
-        target.name,
-        target.unit,
-        target.direction,
-        values_of(blocks, Side.BASELINE, target, block_seconds=block_seconds),
-        values_of(blocks, Side.CANDIDATE, target, block_seconds=block_seconds),
-        threshold_percent=thresholds.improvement,
-        mode=judge.mode,
-        confidence=judge.confidence,
-    )
-    too_short = enough_requests(blocks, target)
-    if too_short and judge.mode is Mode.PROVED and verdict.label is not TargetLabel.INCONCLUSIVE:
-        return replace(verdict, label=TargetLabel.INCONCLUSIVE, passes=False, reason=f"{verdict.reason} But {too_short}")
-    return replace(verdict, reason=f"{verdict.reason} But {too_short}") if too_short else verdict
+def _stopped(course: Course, measurement: Mapping[str, Any]) -> str:
+    """Why no more was measured: by the rule, or as the document says (an authorization that was used up, say)."""
+    if isinstance(course.step, Stop):
+        return course.step.reason
+    looks = measurement.get("looks")
+    last = looks[-1] if isinstance(looks, list) and looks else None
+    if isinstance(last, Mapping) and last.get("next") == "stop" and isinstance(last.get("reason"), str):
+        return str(last["reason"])
+    return "the measurement ended before its rule said so, and does not say why"
 
 
 def _side(value: float | None, target: Located, blocks: Sequence[Block], side: Side) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from typing import Any
 
 from perfproof.baseline import Window, baseline_document, cells_of, read_baseline
 from perfproof.baseline_comparison import compare_with_history
-from perfproof.config import Protocol, load_protocol
+from perfproof.capture_changes import Beside, change_words, changes_document, found_changes, interval_length, merged, read_changes
+from perfproof.change_points.acknowledged import NOTHING_ACKNOWLEDGED, Acknowledged, read_acknowledged
+from perfproof.config import Protocol, Provides, load_protocol
 from perfproof.config_checks import IDENTIFIER
 from perfproof.errors import ArtifactError, ConfigError, ParameterError
 from perfproof.history import Decision, before, check_interval, decide, entry_name, entry_path, part_path
@@ -17,10 +19,13 @@ from perfproof.strict import read_json
 from perfproof.telemetry import document_bytes, sha256_hex
 from perfproof_airflow import settings
 from perfproof_airflow.hooks.baseline import measure_service, metric_hooks
-from perfproof_airflow.hooks.workspace import MAX_FILE_BYTES, Workspace
+from perfproof_airflow.hooks.workspace import MAX_FILE_BYTES, Absent, Workspace
 
 HISTORY_DIRECTORY = ".artifacts/performance/history"
-COMPARED = 30
+# Two weeks of hourly captures: what a change of level is looked for in.
+COMPARED = 336
+CHANGES = "changes.json"
+ACKNOWLEDGED = ".acknowledged.json"
 # An interval is asked at the protocol file's step, or at a coarser one that gives this many samples.
 MAX_SAMPLES = 360
 
@@ -106,7 +111,9 @@ class Captures:
         if decision is Decision.WRITE:
             self.workspace.write(path, data)
         kept = captured if decision is Decision.WRITE or existing is None else existing
-        comparison = compare_with_history(kept, self.history(), limit_percent=self.protocol.baseline.regression_limit_percent)
+        history = self.history()
+        limit = self.protocol.baseline.regression_limit_percent
+        comparison = compare_with_history(kept, history, limit_percent=limit, acknowledged=acknowledged_changes(self.protocol.name))
         return {
             "name": path,
             "sha256": sha256_hex(self.workspace.read(path)),
@@ -116,11 +123,46 @@ class Captures:
             "baseline_completeness": kept["baseline_completeness"],
             "missing_metrics": kept["missing_metrics"],
             "regressed": comparison["regressed"],
+            "inconclusive": comparison["inconclusive"],
+            "changes": self._report_changes([*history, kept]),
         }
 
     def history(self) -> list[dict[str, Any]]:
         """The newest baselines whose interval ended before this one began, oldest first. Unreadable ones are left out."""
         return kept_history(self.workspace, self.directory, self.protocol.name, until=self.start)
+
+    def _report_changes(self, documents: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Lines of the changes over `documents` that were not reported before; all that ever were stay in the history's `changes.json`.
+
+        A change is known by its metric, kind and first capture, so that the next capture, or the same one run again, is silent.
+        """
+        path = f"{self.directory}/{self.protocol.name}/{CHANGES}"
+        reported = self._reported(path)
+        found = found_changes(documents, reported_by=self.name.removesuffix(".json"))
+        records, new = merged(reported, found, length=interval_length(documents[-1]), beside=self._beside)
+        if new:
+            self.workspace.write(path, document_bytes(changes_document(records)))
+        return [change_words(record) for record in new]
+
+    def _reported(self, path: str) -> list[dict[str, Any]]:
+        try:
+            return read_changes(self.workspace.read(path), where=path)
+        except Absent:
+            return []
+
+    def _beside(self) -> Beside:
+        """Deployments and incidents, as far as the protocol's sources tell them; a source that does not is said to be unknown."""
+        from perfproof_airflow.hooks.sources import read_source
+
+        items: dict[Provides, list[Mapping[str, Any]]] = {Provides.DEPLOYMENTS: [], Provides.INCIDENTS: []}
+        unknown = []
+        for kind, told in items.items():
+            sources = [source for source in self.protocol.sources if source.provides is kind]
+            documents = [read_source(self.protocol, source, now=self.now, workspace=self.workspace) for source in sources]
+            told += [item for document in documents for item in document["items"] if item["type"] == kind.value]
+            if not any(document["status"] == "ok" for document in documents):
+                unknown.append(f"{kind.value} unknown")
+        return Beside(items[Provides.DEPLOYMENTS], items[Provides.INCIDENTS], unknown)
 
     def _part(self, reference: Mapping[str, str]) -> dict[str, Any]:
         data = self.workspace.read(reference["name"])
@@ -141,6 +183,22 @@ def kept_history(workspace: Workspace, directory: str, protocol: str, *, until: 
     names = before(workspace.names(f"{directory}/{protocol}"), until, limit=COMPARED)
     found = [_valid(workspace, entry_path(directory, protocol, name)) for name in names]
     return [document for document in found if document is not None]
+
+
+def acknowledged_changes(protocol: str) -> Acknowledged:
+    """The accepted changes beside the protocol file, in `<protocol>.acknowledged.json`; nothing is accepted without that file.
+
+    It lies there because accepting a change is a decision that is reviewed as the protocol file is. Raises ArtifactError or
+    ConfigError for one that cannot be read.
+    """
+    path = settings.protocol_path(protocol).with_suffix(ACKNOWLEDGED)
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return NOTHING_ACKNOWLEDGED
+    except OSError as error:
+        raise ConfigError(180, where=str(path), what="cannot be read", got=error.strerror, fix="give permission to read it") from None
+    return read_acknowledged(data, where=path.name)
 
 
 def _valid(workspace: Workspace, path: str) -> dict[str, Any] | None:

@@ -90,6 +90,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: Recorde
     protocols.mkdir(parents=True)
     text = DEMO.read_text()
     for old, new in (
+        ("  window_seconds: 40", "  window_seconds: 3600"),
         ("step_seconds: 2", "step_seconds: 60"),
         ("max_staleness_seconds: 10", "max_staleness_seconds: 120"),
         ("regression_limit_percent: 900", "regression_limit_percent: 200"),
@@ -199,6 +200,43 @@ def test_a_regression_against_the_history_is_found(workspace: Path, recorded: Re
     result = captured(START + timedelta(hours=3))
     assert set(result["regressed"]) == {"shop/orders_latency_p95", "shop/orders_latency_p99", "shop/quote_latency_p95"}
     assert result["decision"] == "write"
+
+
+def test_a_change_of_level_is_reported_once_and_can_be_accepted(workspace: Path, recorded: Recorded) -> None:
+    """Said by the first capture that can know it, by no later one; unaccepted it leaves the comparison open, and a person can accept it."""
+    results = []
+    for hour in range(30):
+        recorded.value = 50.0 if hour < 20 else 60.0
+        results.append(captured(START + timedelta(hours=hour), now=LATER + timedelta(hours=hour)))
+    series = {line.split(":")[0] for result in results for line in result["changes"]}
+    lines = [line for result in results for line in result["changes"] if line.startswith("shop/orders_latency_p95: ")]
+    assert len(lines) == 1 and "regression at 2025-02-17T05:00:00Z" in lines[0] and "shop/orders_latency_p95" in series
+    assert captured(START + timedelta(hours=29), now=LATER + timedelta(hours=40))["changes"] == []
+    assert any("baseline not stable" in line for line in results[-1]["inconclusive"])
+    record = json.loads((workspace / HISTORY / "changes.json").read_text())
+    assert {change["at"] for change in record["changes"]} == {"2025-02-17T05:00:00Z"}
+    entry = {"time": "2025-02-17T05:00:00Z", "reason": "larger baskets", "by": "owner"}
+    accepted = workspace / "include" / "protocols" / "demo.acknowledged.json"
+    accepted.write_text(json.dumps({name: [entry] for name in series}))
+    assert captured(START + timedelta(hours=30), now=LATER + timedelta(hours=41))["inconclusive"] == []
+    accepted.write_text("{")
+    with pytest.raises(ArtifactError, match=r"demo\.acknowledged\.json"):
+        captured(START + timedelta(hours=31), now=LATER + timedelta(hours=42))
+
+
+def test_the_history_can_be_read_without_airflow(workspace: Path, recorded: Recorded, capsys: pytest.CaptureFixture[str]) -> None:
+    """`perfproof changes` on its directory: each metric with the direction of its cell, under the names of the acknowledgements."""
+    from perfproof import cli
+
+    for hour in range(24):
+        recorded.value = 50.0 if hour < 16 else 70.0
+        captured(START + timedelta(hours=hour), now=LATER + timedelta(hours=hour))
+    with pytest.raises(SystemExit) as raised:
+        cli.main(["changes", str(workspace / HISTORY)])
+    assert raised.value.code == 1
+    text = capsys.readouterr().out
+    assert "shop/orders_latency_p95: regression at 16 (2025-02-17T01:00:00Z): 50 -> 70" in text
+    assert "improvement at 16" in text
 
 
 def test_the_future_and_the_running_interval_are_not_captured(workspace: Path, recorded: Recorded) -> None:

@@ -237,6 +237,7 @@ def read_request(conf: object, *, where: str) -> Request:
     )
     unknown = [name for name in request.roles if question.role(name) is None]
     unknown += [day for r in question.roles for d in r.deputies for day in (d.first_day, d.last_day) if not _is_day(day)]
+    unknown += [] if _has_digest(request) else ["what no digest can be made of"]
     if shape.version != CONF_VERSION or not request.roles or unknown or not request.question.options:
         raise ApprovalError(
             421, where=where, what="not a request that can be answered", got=unknown or shape.version,
@@ -248,6 +249,14 @@ def read_request(conf: object, *, where: str) -> Request:
             expected=request_id_of(question, attempt=request.attempt), fix="requests are opened by the protocol run, not by hand",
         )  # fmt: skip
     return request
+
+
+def _has_digest(request: Request) -> bool:
+    """Whether what people are shown can be bound by a digest: a run that was made by hand may hold NaN, or half a character."""
+    try:
+        return bool(request.sha256)
+    except (rfc8785.CanonicalizationError, UnicodeError, RecursionError):
+        return False
 
 
 def _is_day(text: str) -> bool:

@@ -14,6 +14,7 @@ GRANTED = "approval.granted"
 REJECTED = "approval.rejected"
 REFUSED = "approval.refused"
 VOID = "approval.void"
+EXPIRED = "approval.expired"
 # Any of these ends the question at once: going on needs everybody, stopping needs one.
 DECISIVE = (Decision.RETRY, Decision.HALT)
 
@@ -32,12 +33,14 @@ class LogEntry(Protocol):
 class Standing:
     """`granted`: the record that stands, by role. `rejected`: a rejection in this round. `waiting`: the open request, by role.
 
+    `outdated` are request and role of what was asked about other evidence than there is now, and neither decided nor closed.
     `attempts` is the number of the last request of this step in this round, whatever it was about.
     """
 
     granted: Mapping[str, Mapping[str, Any]]
     rejected: Mapping[str, Any] | None
     waiting: Mapping[str, Request]
+    outdated: tuple[tuple[Request, str], ...]
     attempts: int
     missing: tuple[str, ...]
 
@@ -63,13 +66,20 @@ def read_standing(entries: Iterable[LogEntry], question: Question, *, this_round
     granted: dict[str, Mapping[str, Any]] = {}
     rejected: Mapping[str, Any] | None = None
     open_requests: dict[str, Request] = {}
+    other_subject: list[tuple[Request, str]] = []
     closed: set[tuple[str, str]] = set()
+    ended: set[tuple[str, str]] = set()
     attempts = 0
     for entry in entries:
         body = entry.body
         same_step = (body.get("step"), body.get("map_index")) == (question.step, question.map_index)
         if not same_step:
             continue
+        if entry.type == REQUESTED and body["subject_sha256"] != question.subject_sha256:
+            request = read_request(body["request"], where=body["request_id"])
+            other_subject += [(request, role) for role in request.roles]
+        elif entry.type in (GRANTED, REJECTED, EXPIRED):
+            ended.add((body["request_id"], body["role"]))
         if entry.type == REQUESTED and body["round"] == question.round:
             attempts = max(attempts, body["attempt"])
             if is_about(body, question, this_round=True):
@@ -88,7 +98,8 @@ def read_standing(entries: Iterable[LogEntry], question: Question, *, this_round
         if role in roles and role not in granted and (request.request_id, role) not in closed
     }
     missing = tuple(role for role in roles if role not in granted)
-    return Standing(granted=granted, rejected=rejected, waiting=waiting, attempts=attempts, missing=missing)
+    outdated = tuple((request, role) for request, role in other_subject if (request.request_id, role) not in closed | ended)
+    return Standing(granted=granted, rejected=rejected, waiting=waiting, outdated=outdated, attempts=attempts, missing=missing)
 
 
 def requested_body(request: Request) -> dict[str, Any]:

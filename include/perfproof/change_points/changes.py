@@ -24,6 +24,7 @@ from perfproof.change_points.split import best_splits, strength
 from perfproof.telemetry import Direction
 
 ROUNDS = 8
+LARGEST_EXPONENT = 900
 
 
 class Kind(StrEnum):
@@ -92,18 +93,25 @@ def find_changes(values: Sequence[float], *, direction: Direction, rules: Rules 
     rules = rules or Rules()
     everything = np.asarray(values, dtype=np.float64)
     places = np.flatnonzero(np.isfinite(everything))
-    known = everything[places]
+    known, exponent = _within_range(everything[places])
     missing = len(everything) - len(known)
     if len(known) < 2 * rules.min_segment:
         return Found((), (), missing, 0.0)
     points, correlation = _points(known, rules)
     bounds = [0, *points, len(known)]
     changes = tuple(
-        _change(known, bounds[i], at, bounds[i + 2], direction=direction, correlation=correlation, index=int(places[at]))
+        _change(known, bounds[i], at, bounds[i + 2], direction=direction, correlation=correlation, index=int(places[at]), exponent=exponent)
         for i, at in enumerate(points)
     )
     far = tuple(int(places[i]) for i in outliers(known, bounds))
     return Found(changes, far, missing, correlation)
+
+
+def _within_range(values: Floats) -> tuple[Floats, int]:
+    """`values` divided by 2 to an exponent, so that sums of them are finite; values of any usual size as they are."""
+    largest = float(np.max(np.abs(values), initial=0.0))
+    exponent = max(0, math.frexp(largest)[1] - LARGEST_EXPONENT)
+    return (np.ldexp(values, -exponent) if exponent else values), exponent
 
 
 def _points(known: Floats, rules: Rules) -> tuple[list[int], float]:
@@ -156,9 +164,10 @@ def _matters(before: Floats, after: Floats, rules: Rules) -> bool:
     return abs(percent) >= 100 * rules.min_change and abs(_effect(before, after)) >= rules.min_effect
 
 
-def _change(known: Floats, begin: int, at: int, end: int, *, direction: Direction, correlation: float, index: int) -> Change:
+def _change(known: Floats, begin: int, at: int, end: int, *, direction: Direction, correlation: float, index: int, exponent: int) -> Change:
     before, after = float(np.median(known[begin:at])), float(np.median(known[at:end]))
     effect = _effect(known[begin:at], known[at:end])
     better = (after - before or effect) * direction.sign > 0
     p = p_after_search(_strength(known, begin, at, end) / inflation(correlation), length=len(known))
-    return Change(index, Kind.IMPROVEMENT if better else Kind.REGRESSION, before, after, _percent(before, after), effect, p)
+    kind = Kind.IMPROVEMENT if better else Kind.REGRESSION
+    return Change(index, kind, math.ldexp(before, exponent), math.ldexp(after, exponent), _percent(before, after), effect, p)

@@ -1,7 +1,8 @@
 """`perfproof changes FILE|DIR|-`: where did a series of measurements change its level?
 
-Exit codes: 0 no regression, 1 a regression, 2 usage or unreadable input, 4 no regression, but some series is too short to show one.
-With `--format json -` it reads {"id": [numbers]} and prints {"id": [index]}, the first value of each new regime, and 0 means answered.
+Exit codes: 0 no regression, or only acknowledged ones; 1 a regression; 2 usage or unreadable input; 4 no regression, but some series
+is too short to show one. With `--format json -` it reads {"id": [numbers]} and prints {"id": [index]}, the first value of each new
+regime, and 0 means answered.
 """
 
 from __future__ import annotations
@@ -11,16 +12,31 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from perfproof.change_points import Change, Found, Kind, Rules, fewest_values, find_changes
+from perfproof.change_points.acknowledged import NOTHING_ACKNOWLEDGED, Acknowledgement, read_acknowledged
 from perfproof.commands.junit import Case, Outcome, junit
-from perfproof.commands.number_files import BLOCK_SECONDS, DIRECTIONS, series_in
+from perfproof.commands.number_files import BLOCK_SECONDS, DIRECTIONS, file_bytes, series_in
 from perfproof.errors import ArtifactError, ParameterError, quoted
 from perfproof.inputs.number_series import NumberSeries
 
-Results = Sequence[tuple[NumberSeries, Found]]
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One series, what was found in it, and for each change who accepted it (None: nobody)."""
+
+    series: NumberSeries
+    found: Found
+    accepted: tuple[Acknowledgement | None, ...]
+    too_short: bool
+
+    @property
+    def regressed(self) -> bool:
+        """Whether a regression is there that nobody has accepted."""
+        return any(c.kind is Kind.REGRESSION and a is None for c, a in zip(self.found.changes, self.accepted, strict=True))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"percent below which nothing is reported (default {100 * rules.min_change:g})",
     )
     parser.add_argument("--min-effect", type=float, default=rules.min_effect, help="smallest Cliff's delta, 0 to 1 (default 0.474)")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.add_argument("--junit", action="store_true", help="print JUnit XML, one case per series")
+    parser.add_argument("--acknowledged", type=Path, metavar="FILE.json", help="changes that are accepted, with reason and by whom")
+    written = parser.add_mutually_exclusive_group()
+    written.add_argument("--json", action="store_true", help="print everything as JSON")
+    written.add_argument("--junit", action="store_true", help="print JUnit XML, one case per series")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the series with its changes (one series only)")
 
 
@@ -53,21 +71,34 @@ def run(options: argparse.Namespace) -> int:
     """Reads, searches, prints."""
     rules = _rules(options)
     series = series_in(options.path, form=options.format, metric=options.metric, block_seconds=_positive(options.block_seconds))
-    results = [(one, find_changes(one.values, direction=DIRECTIONS[options.direction], rules=rules)) for one in series]
+    results = _results(options, series, rules)
     if options.plot:
         _draw(results, options.plot)
     if options.json:
         sys.stdout.write(_json(results, rules))
     elif options.junit:
-        sys.stdout.write(junit("perfproof changes", [_case(one, found, rules) for one, found in results]))
+        sys.stdout.write(junit("perfproof changes", [_case(result, rules) for result in results]))
     elif str(options.path) == "-" and options.format == "json":
-        sys.stdout.write(json.dumps({one.name: [change.index for change in found.changes] for one, found in results}) + "\n")
+        sys.stdout.write(json.dumps({r.series.name: [change.index for change in r.found.changes] for r in results}) + "\n")
         return 0
     else:
-        sys.stdout.write("".join(f"{line}\n" for one, found in results for line in _lines(one, found, rules)))
-    if any(change.kind is Kind.REGRESSION for _, found in results for change in found.changes):
+        sys.stdout.write("".join(f"{line}\n" for result in results for line in _lines(result, rules)))
+    if any(result.regressed for result in results):
         return 1
-    return 4 if any(_too_short(one, found, rules) for one, found in results) or not results else 0
+    return 4 if any(result.too_short for result in results) or not results else 0
+
+
+def _results(options: argparse.Namespace, series: Sequence[NumberSeries], rules: Rules) -> list[Result]:
+    acknowledged = NOTHING_ACKNOWLEDGED
+    if options.acknowledged:
+        acknowledged = read_acknowledged(file_bytes(options.acknowledged), where=str(options.acknowledged))
+        acknowledged.require_known([one.name for one in series], where=str(options.acknowledged))
+    results = []
+    for one in series:
+        found = find_changes(one.values, direction=one.direction or DIRECTIONS[options.direction], rules=rules)
+        accepted = acknowledged.of(one.name, [change.index for change in found.changes], times=one.times)
+        results.append(Result(one, found, tuple(accepted), len(one.values) - found.missing < fewest_values(rules)))
+    return results
 
 
 def _rules(options: argparse.Namespace) -> Rules:
@@ -90,18 +121,18 @@ def _positive(seconds: float) -> float:
     return seconds
 
 
-def _too_short(series: NumberSeries, found: Found, rules: Rules) -> bool:
-    return len(series.values) - found.missing < fewest_values(rules)
-
-
-def _lines(series: NumberSeries, found: Found, rules: Rules) -> list[str]:
+def _lines(result: Result, rules: Rules) -> list[str]:
+    series, found = result.series, result.found
     name = quoted(series.name)
-    lines = [f"{name}: {_words(series, change)}" for change in found.changes]
+    lines = [
+        f"{name}: {_words(series, change)}" + (f" ({quoted(accepted.words)})" if accepted else "")
+        for change, accepted in zip(found.changes, result.accepted, strict=True)
+    ]
     if lines:
         return lines
     measured = len(series.values) - found.missing
     beside = "".join(f", {count} {what}" for count, what in ((found.missing, "missing"), (len(found.outliers), "single outliers")) if count)
-    if _too_short(series, found, rules):
+    if result.too_short:
         return [f"{name}: {measured} values are too few: at least {fewest_values(rules)} can show a change{beside}"]
     return [f"{name}: no change in {measured} values{beside}"]
 
@@ -112,13 +143,12 @@ def _words(series: NumberSeries, change: Change) -> str:
     return f"{change.kind.value} at {change.index}{time}: {change.before:.6g} -> {change.after:.6g}, {share}, p {change.p:.2g}"
 
 
-def _case(series: NumberSeries, found: Found, rules: Rules) -> Case:
-    worse = any(change.kind is Kind.REGRESSION for change in found.changes)
-    outcome = Outcome.FAILURE if worse else Outcome.ERROR if _too_short(series, found, rules) else Outcome.PASS
-    return Case(series.name, outcome, "\n".join(_lines(series, found, rules)))
+def _case(result: Result, rules: Rules) -> Case:
+    outcome = Outcome.FAILURE if result.regressed else Outcome.ERROR if result.too_short else Outcome.PASS
+    return Case(result.series.name, outcome, "\n".join(_lines(result, rules)))
 
 
-def _json(results: Results, rules: Rules) -> str:
+def _json(results: Sequence[Result], rules: Rules) -> str:
     document = {
         "rules": {
             "alpha": rules.alpha,
@@ -126,12 +156,13 @@ def _json(results: Results, rules: Rules) -> str:
             "min_change": rules.min_change,
             "min_effect": rules.min_effect,
         },
-        "series": [_document(one, found, rules) for one, found in results],
+        "series": [_document(result) for result in results],
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
-def _document(series: NumberSeries, found: Found, rules: Rules) -> dict[str, Any]:
+def _document(result: Result) -> dict[str, Any]:
+    series, found = result.series, result.found
     changes = [
         {
             "index": change.index,
@@ -142,26 +173,27 @@ def _document(series: NumberSeries, found: Found, rules: Rules) -> dict[str, Any
             "percent": None if math.isinf(change.percent) else change.percent,
             "cliffs_delta": change.effect,
             "p": change.p,
+            "acknowledged": {"reason": accepted.reason, "by": accepted.by} if accepted else None,
         }
-        for change in found.changes
+        for change, accepted in zip(found.changes, result.accepted, strict=True)
     ]
     return {
         "name": series.name,
         "values": len(series.values),
         "missing": found.missing,
-        "too_short": _too_short(series, found, rules),
+        "too_short": result.too_short,
         "autocorrelation": found.correlation,
         "outliers": list(found.outliers),
         "changes": changes,
     }
 
 
-def _draw(results: Results, path: Path) -> None:
+def _draw(results: Sequence[Result], path: Path) -> None:
     from perfproof.series_plots import history_plot
 
     if len(results) != 1:
         raise ParameterError(332, where="--plot", what="several series", got=len(results), fix="name one with --metric, or one file")
-    series, found = results[0]
+    series, found = results[0].series, results[0].found
     picture = history_plot(metric=series.name, values=series.values, changes=[c.index for c in found.changes], outliers=found.outliers)
     write_picture(path, picture)
 

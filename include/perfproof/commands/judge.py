@@ -1,7 +1,7 @@
 """`perfproof judge BEFORE AFTER`: did a metric get worse (or, with --threshold, better by that much), as far as these values can tell?
 
 Exit codes: 0 no regression, or the improvement is there; 1 a regression, or the improvement is not there; 2 usage or unreadable
-input; 4 inconclusive: these values do not decide.
+input; 4 inconclusive: these values do not decide. With --slo or --kayenta: 0 pass, 1 fail, 4 warning or inconclusive.
 """
 
 from __future__ import annotations
@@ -40,14 +40,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--floor", type=float, default=0.0, help="the same in the unit of the values; the larger one counts")
     parser.add_argument("--confidence", type=float, default=0.95, help="of the interval (default 0.95)")
     parser.add_argument("--block-seconds", type=float, default=BLOCK_SECONDS, help="length of a block of load-test rows (default 60)")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
-    parser.add_argument("--junit", action="store_true", help="print JUnit XML")
+    rules = parser.add_mutually_exclusive_group()
+    rules.add_argument("--slo", type=Path, metavar="FILE.yaml", help="judge AFTER by this slo.yaml of Keptn; BEFORE: earlier evaluations")
+    rules.add_argument("--kayenta", type=Path, metavar="FILE.json", help="judge by this canary configuration of Kayenta")
+    written = parser.add_mutually_exclusive_group()
+    written.add_argument("--json", action="store_true", help="print everything as JSON")
+    written.add_argument("--junit", action="store_true", help="print JUnit XML")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw both distributions")
 
 
 def run(options: argparse.Namespace) -> int:
     """Reads both sides, judges, prints."""
     _check(options)
+    if options.slo or options.kayenta:
+        return _imported(options)
     before, after = (runs_in(path, metric=options.metric, block_seconds=options.block_seconds) for path in (options.before, options.after))
     unit = Unit.MILLISECONDS if is_rows(options.before) and is_rows(options.after) else Unit.COUNT
     verdict = _verdict(options, before, after, unit)
@@ -65,6 +71,18 @@ def run(options: argparse.Namespace) -> int:
         needed = f"runs still needed: {verdict.runs_needed} a side\n" if verdict.runs_needed else ""
         sys.stdout.write(f"{quoted(verdict.metric)}: {verdict.label.value}\n{quoted(verdict.reason)}\n{needed}")
     return code
+
+
+def _imported(options: argparse.Namespace) -> int:
+    from perfproof.commands.imported import judge_by_canary, judge_by_slo
+
+    unused = [name for name in ("metric", "threshold", "plot") if getattr(options, name) is not None]
+    if unused:
+        raise ParameterError(333, where=f"--{unused[0]}", what="does not go together with the rules of another gate", fix="leave it out")
+    form = "json" if options.json else "junit" if options.junit else "text"
+    if options.slo:
+        return judge_by_slo(options.slo, options.before, options.after, form=form)
+    return judge_by_canary(options.kayenta, options.before, options.after, form=form)
 
 
 def _check(options: argparse.Namespace) -> None:

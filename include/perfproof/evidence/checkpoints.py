@@ -1,7 +1,8 @@
 """Signed checkpoints: who can write the evidence but not sign it can then neither cut the log nor write it anew unnoticed.
 
 A checkpoint is the manifest's Statement over the log as it is at one entry, in a DSSE envelope, `checkpoints/<number of that
-entry>.dsse.json`. Its first subject is that entry: `log/<number>.json` with the digest that is the head of the log.
+entry>.dsse.json`. Its first subject is that entry: `log/<number>.json` with the digest that is the head of the log. The predicate
+also names the checkpoints that were there before, so that none of them can be removed while a later one stands.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from perfproof.errors import EvidenceError, PerfproofError, Tampered
 from perfproof.evidence.backend import Backend
 from perfproof.evidence.envelope import CheckpointKey, Signed, read_envelope, seal
-from perfproof.evidence.inspection import AFTERWARDS, tampered
+from perfproof.evidence.inspection import NEWS, tampered
 from perfproof.evidence.manifest import genesis_of, manifest_of
 from perfproof.evidence.names import CHECKPOINT, checkpoint_name
 from perfproof.evidence.records import Entry, canonical, entry_time
@@ -37,9 +38,17 @@ class Checkpoint:
     signed: Signed
 
 
-def statement_at(entries: Sequence[Entry], *, genesis: dict[str, Any], built_at: str) -> dict[str, Any]:
-    """The manifest's Statement over `entries`, with the log's head as its first subject."""
+# Checkpoints that were made before it was written do not have it.
+BEFORE = "checkpoints_before"
+
+
+def statement_at(
+    entries: Sequence[Entry], *, genesis: dict[str, Any], built_at: str, before: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """The manifest's Statement over `entries`, with the log's head as its first subject; `before` names the earlier checkpoints."""
     statement = manifest_of(entries, genesis=genesis, built_at=built_at)
+    if before is not None:
+        statement["predicate"][BEFORE] = list(before)
     head = {"name": f"log/{len(entries) - 1:08d}.json", "digest": {"sha256": entries[-1].sha256}}
     return {**statement, "subject": [head, *statement["subject"]]}
 
@@ -50,14 +59,15 @@ def sign_checkpoint(store: EvidenceStore, *, key: CheckpointKey, time: datetime)
     Raises Tampered, and signs nothing, when the log does not extend what the newest checkpoint says.
     """
     # Before the entries: a checkpoint that another writer makes meanwhile is then never ahead of what is read here.
-    newest = max(_names(store.backend, store.run), default=None)
+    earlier = sorted(_names(store.backend, store.run))
     entries = store.entries()
     if not entries:
         raise EvidenceError(412, where=store.run, what="the run is not open", fix="call open_run first")
-    if newest is not None:
-        _require_prefix(store.backend, store.run, newest, entries)
+    if earlier:
+        _require_prefix(store.backend, store.run, earlier[-1], entries)
     name = checkpoint_name(len(entries) - 1)
-    statement = statement_at(entries, genesis=genesis_of(store, entries), built_at=entry_time(time))
+    before = [checkpoint for checkpoint in earlier if checkpoint < name]
+    statement = statement_at(entries, genesis=genesis_of(store, entries), built_at=entry_time(time), before=before)
     if not store.backend.create(f"{store.run}/{name}", seal(canonical(statement, where=name), key=key)):
         _require_prefix(store.backend, store.run, name, entries)
     return name
@@ -84,12 +94,16 @@ def inspect_checkpoints(backend: Backend, run: str, entries: Sequence[Entry], *,
     Without `trust` a checkpoint that contradicts the log is still named, but nobody is shown to have signed any.
     """
     covered = 0
-    for name in _names(backend, run):
+    names = _names(backend, run)
+    for name in names:
         try:
             checkpoint = read_checkpoint(backend.read(f"{run}/{name}"), where=name)
             problems = list(_problems(checkpoint, name, run, entries))
             if not problems and sound:
-                problems = list(_contradictions(checkpoint, name, EvidenceStore(backend, run), entries))
+                problems = [
+                    *_removed(checkpoint, name, names),
+                    *_contradictions(checkpoint, name, EvidenceStore(backend, run), entries),
+                ]
             refusal = trust.problem(checkpoint.signed, at=checkpoint.built_at) if trust is not None else None
         except Tampered as error:
             yield tampered(name, error.what)
@@ -116,13 +130,27 @@ def _problems(checkpoint: Checkpoint, name: str, run: str, entries: Sequence[Ent
         yield tampered(f"log/{size - 1:08d}.json", f"not the entry that {name} knows")
 
 
+def _removed(checkpoint: Checkpoint, name: str, names: Sequence[str]) -> Iterator[Finding]:
+    for before in _before(checkpoint) or ():
+        if before not in names:
+            # The text may be anything, and what is named must be a place in this directory.
+            where = before if isinstance(before, str) and CHECKPOINT.fullmatch(before) else name
+            yield tampered(where, f"the checkpoint is missing, and {name} knows it")
+
+
+def _before(checkpoint: Checkpoint) -> list[Any] | None:
+    before = checkpoint.statement["predicate"].get(BEFORE)
+    return before if isinstance(before, list) else None
+
+
 def _contradictions(checkpoint: Checkpoint, name: str, store: EvidenceStore, entries: Sequence[Entry]) -> Iterator[Finding]:
     try:
         genesis = genesis_of(store, entries)
     except EvidenceError:
         return  # The inspection of the genesis names it.
     built_at = checkpoint.statement["predicate"]["built_at"]
-    if checkpoint.statement != statement_at(entries[: checkpoint.size], genesis=genesis, built_at=built_at):
+    known = statement_at(entries[: checkpoint.size], genesis=genesis, built_at=built_at, before=_before(checkpoint))
+    if checkpoint.statement != known:
         yield tampered(name, "the statement is not what the log says")
 
 
@@ -130,7 +158,7 @@ def _uncovered(entries: Sequence[Entry], covered: int) -> Iterator[Finding]:
     rest = entries[covered:]
     if covered == 0:
         yield Finding("checkpoints", "no checkpoint is signed by a trusted key: nothing shows that the log is whole", Outcome.UNFINISHED)
-    elif any(entry.type not in AFTERWARDS for entry in rest):
+    elif any(entry.type not in NEWS for entry in rest):
         yield Finding(f"log/{covered:08d}.json", "from here on no trusted checkpoint covers the log", Outcome.UNFINISHED)
     elif rest:
         yield Finding(f"log/{covered:08d}.json", "news after the last checkpoint, signed by nobody", Outcome.VERIFIED)

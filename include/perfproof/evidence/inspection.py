@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 
-from perfproof.errors import Tampered
+from perfproof.errors import EvidenceError, Tampered
 from perfproof.evidence.backend import Backend, Missing
 from perfproof.evidence.log import misplaced
 from perfproof.evidence.names import CHECKPOINT, CHECKSUMS, LOG_VIEW, is_name, log_key, object_key
@@ -17,7 +18,8 @@ from perfproof.telemetry import sha256_hex
 
 _LOG_FILE = re.compile(r"log/[0-9]{8}\.json")
 # Not publications, so a run that was closed stays closed when they follow.
-AFTERWARDS = (EntryType.RUN_CLOSED, EntryType.ANNOUNCE, EntryType.NOTIFY_DELIVERED, EntryType.NOTIFY_FAILED, EntryType.RECOVERY_NOTED)
+NEWS = (EntryType.ANNOUNCE, EntryType.NOTIFY_DELIVERED, EntryType.NOTIFY_FAILED, EntryType.RECOVERY_NOTED)
+AFTERWARDS = (EntryType.RUN_CLOSED, *NEWS)
 
 
 def tampered(where: str, what: str) -> Finding:
@@ -35,16 +37,23 @@ def inspect_log(backend: Backend, run: str, names: Sequence[str]) -> tuple[list[
     """The entries that can be read, and what is wrong with the log: its files, their bytes, numbers and chain."""
     entries: list[Entry] = []
     findings: list[Finding] = []
-    numbers = {int(name[4:12]) for name in names if _LOG_FILE.fullmatch(name)}
+    numbers = sorted({int(name[4:12]) for name in names if _LOG_FILE.fullmatch(name)})
     previous: str | None = None
     seen: set[str] = set()
-    for seq in range(max(numbers, default=-1) + 1):
+    expected = 0
+    for seq in numbers:
+        if seq != expected:
+            # One finding, however wide the gap is: a planted file may have any number.
+            rest = f" and those up to {seq - 1}" if seq - 1 > expected else ""
+            findings.append(tampered(f"log/{expected:08d}.json", f"the entry{rest} is missing"))
+            previous = None
+        expected = seq + 1
         key = log_key(run, seq)
         where = key.removeprefix(f"{run}/")
         try:
             entry = Entry.from_bytes(backend.read(key), where=where)
         except Missing:
-            findings.append(tampered(where, "the entry is missing"))
+            findings.append(tampered(where, "disappeared while it was verified"))
             previous = None
             continue
         except Tampered as error:
@@ -66,7 +75,7 @@ def inspect_objects(backend: Backend, run: str, names: Sequence[str], entries: S
     """Content that is missing, has another digest or size, or that nobody committed (an orphan: a note)."""
     sizes: dict[str, int | None] = {entry.prev: None for entry in entries if entry.type is EntryType.RUN_OPENED}
     sizes |= {entry.body["sha256"]: entry.body["size"] for entry in entries if entry.type in PUBLICATIONS}
-    mentioned = set(sizes) | _digests([entry.body for entry in entries])
+    mentioned = set(sizes) | _digests([entry.body for entry in entries]) | _in_genesis(backend, run, entries)
     present = {name.removeprefix("objects/sha256/") for name in names if name.startswith("objects/")}
     for digest in sorted(present):
         where = f"objects/sha256/{digest}"
@@ -84,6 +93,14 @@ def inspect_objects(backend: Backend, run: str, names: Sequence[str], entries: S
             yield Finding(where=where, what="an orphan: no entry commits it", outcome=Outcome.VERIFIED)
     for digest in sorted(set(sizes) - present):
         yield tampered(f"objects/sha256/{digest}", "the content is missing")
+
+
+def _in_genesis(backend: Backend, run: str, entries: Sequence[Entry]) -> set[str]:
+    """The digests in the genesis: that of the protocol file is in no entry."""
+    try:
+        return _digests(json.loads(backend.read(object_key(run, entries[0].prev)))) if entries else set()
+    except (ValueError, RecursionError, EvidenceError):
+        return set()
 
 
 def inspect_views(backend: Backend, run: str, names: Sequence[str], entries: Sequence[Entry]) -> Iterator[Finding]:
@@ -120,26 +137,32 @@ def inspect_views(backend: Backend, run: str, names: Sequence[str], entries: Seq
 
 
 def inspect_log_views(backend: Backend, run: str, names: Sequence[str], entries: Sequence[Entry]) -> Iterator[Finding]:
-    """The log as one file must be how the log began; SHA256SUMS must be what some beginning of it says."""
-    known = None
+    """The log as one file must be how the log began; SHA256SUMS must be what some beginning of it says.
+
+    Both are written before a run is closed: from then on one that is missing was removed.
+    """
+    closed = any(entry.type is EntryType.RUN_CLOSED for entry in entries)
+    for name in (name for name in (LOG_VIEW, CHECKSUMS) if name not in names):
+        what = "is missing, although the run was closed" if closed else "missing; rebuild the views"
+        yield Finding(where=name, what=what, outcome=Outcome.TAMPERED if closed else Outcome.UNFINISHED)
+    whole = log_view(entries)
     if LOG_VIEW in names:
         data = yield from _read(backend, f"{run}/{LOG_VIEW}", LOG_VIEW)
-        whole = log_view(entries)
-        if data is not None and not (whole.startswith(data) and (not data or data.endswith(b"\n"))):
+        if data == b"" and closed:
+            yield tampered(LOG_VIEW, "is empty, although the run was closed")
+        elif data is not None and not (whole.startswith(data) and (not data or data.endswith(b"\n"))):
             yield tampered(LOG_VIEW, f"differs from the entries in log/ from line {_first_difference(data, whole)} on")
-            return
-        known = None if data is None else data.count(b"\n")
-    if known != len(entries):
-        yield Finding(where=LOG_VIEW, what="missing or behind the log; rebuild the views", outcome=Outcome.UNFINISHED)
+        elif data is not None and len(data) < len(whole):
+            yield Finding(where=LOG_VIEW, what="behind the log; rebuild the views", outcome=Outcome.UNFINISHED)
     if CHECKSUMS in names:
         data = yield from _read(backend, f"{run}/{CHECKSUMS}", CHECKSUMS)
-        if data is None or data == checksums(entries):
+        if data is None or data == checksums(entries, view=whole):
             return
         size = data.count(b"  log/")
         if size > len(entries) or data != checksums(entries[:size]):
             yield tampered(CHECKSUMS, "not what the log says")
-            return
-    yield Finding(where=CHECKSUMS, what="missing or behind the log; rebuild the views", outcome=Outcome.UNFINISHED)
+        else:
+            yield Finding(where=CHECKSUMS, what="behind the log; rebuild the views", outcome=Outcome.UNFINISHED)
 
 
 def _first_difference(one: bytes, other: bytes) -> int:

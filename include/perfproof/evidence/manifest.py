@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -49,7 +49,7 @@ def manifest_of(entries: Sequence[Entry], *, genesis: Mapping[str, Any], built_a
             "run": {**genesis, "key": entries[0].run, "genesis_sha256": entries[0].prev},
             "built_at": built_at,
             "log": {"size": len(entries), "head": entries[-1].sha256},
-            "assurance": min((a["assurance"] or ASSURANCE[0] for a in approvals), default=ASSURANCE[0]),
+            "assurance": lowest_assurance(a["assurance"] for a in approvals),
             "artifacts": [_artifact(entry, entries) for _, entry in covered],
             "missing": [name for name in COVERED if name not in live],
             "supporting": [
@@ -70,7 +70,7 @@ def verified_by(sha256: str, entries: Sequence[Entry]) -> dict[str, Any] | None:
 
     Otherwise what the publication itself names (a service, a validator), and None when nobody does. `ref` is the log number.
     """
-    gates = {entry.body.get("gate"): entry for entry in entries if entry.type is EntryType.GATE_EVALUATED}
+    gates = {str(entry.body.get("gate")): entry for entry in entries if entry.type is EntryType.GATE_EVALUATED}
     judged = sorted((g for g in gates.values() if sha256 in digests_in(g.body.get("evidence"))), key=lambda entry: entry.seq)
     for gate in reversed(judged):
         if gate.body.get("outcome") == "PASS":
@@ -87,13 +87,20 @@ def verified_by(sha256: str, entries: Sequence[Entry]) -> dict[str, Any] | None:
 
 def standing_approvals(entries: Sequence[Entry]) -> list[Entry]:
     """The approvals that were granted and not voided since."""
-    granted: dict[Any, list[Entry]] = {}
+    granted: dict[str, list[Entry]] = {}
     for entry in entries:
+        # Text, whatever a forged log holds there.
+        request = str(entry.body.get("request_id"))
         if entry.type is EntryType.APPROVAL_GRANTED:
-            granted.setdefault(entry.body.get("request_id"), []).append(entry)
+            granted.setdefault(request, []).append(entry)
         elif entry.type is EntryType.APPROVAL_VOID:
-            granted.pop(entry.body.get("request_id"), None)
+            granted.pop(request, None)
     return sorted((entry for group in granted.values() for entry in group), key=lambda entry: entry.seq)
+
+
+def lowest_assurance(levels: Iterable[object]) -> str:
+    """The lowest of the levels that approvals record; A0 if there is no approval, or one whose level is none."""
+    return ASSURANCE[min((ASSURANCE.index(str(level)) if level in ASSURANCE else 0 for level in levels), default=0)]
 
 
 def digests_in(evidence: object) -> set[str]:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from perfproof.artifacts import Artifact
-from perfproof.errors import ArtifactError, EvidenceError, Tampered
+from perfproof.errors import ArtifactError, EvidenceError, PerfproofError, Tampered
 from perfproof.evidence.backend import Backend, Missing
 from perfproof.evidence.checkpoints import inspect_checkpoints
 from perfproof.evidence.directory import RunDirectory
 from perfproof.evidence.inspection import inspect_log, inspect_log_views, inspect_objects, inspect_views, is_closed, tampered
 from perfproof.evidence.local import LocalBackend
-from perfproof.evidence.manifest import ASSURANCE, COVERED, genesis_of, manifest_of, standing_approvals, verified_by
+from perfproof.evidence.manifest import ASSURANCE, COVERED, genesis_of, lowest_assurance, manifest_of, standing_approvals, verified_by
 from perfproof.evidence.names import is_run, log_key
 from perfproof.evidence.records import Entry, EntryType
 from perfproof.evidence.store import EvidenceStore, live_entries
@@ -25,6 +25,8 @@ from perfproof.run_key import run_key
 from perfproof.strict import read_json
 
 Check = Callable[[EvidenceStore], Iterable[Finding]]
+# What code that reads documents raises where one has another shape than perfproof writes; those of a forged log may have any.
+MISSHAPEN = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
 
 def verify(
@@ -68,6 +70,8 @@ def verify_run(
         return conclude([tampered(error.where.removeprefix(f"{run}/"), error.what)], {})
     except EvidenceError as error:
         return conclude([Finding(where=error.where, what=error.what, outcome=Outcome.USAGE)], {})
+    except MISSHAPEN as error:
+        return conclude([tampered("log", f"an entry has another shape than perfproof writes ({type(error).__name__})")], {})
 
 
 def _verify_run(
@@ -96,7 +100,7 @@ def _verify_run(
         findings += inspect_traces(store, entries)
         findings += _standing(entries, minimum_assurance)
         for check in checks:
-            findings += check(store)
+            findings += _checked(check, store)
     if not is_closed(entries):
         findings.append(Finding(where="log", what="the run is not closed", outcome=Outcome.UNFINISHED))
     return conclude(findings, _figures(names, entries, findings))
@@ -121,6 +125,16 @@ def run_in(files: LocalBackend) -> str | Finding:
     if all(name.startswith("objects/sha256/") for name in names):
         return Finding(where="log", what="the run was never opened", outcome=Outcome.UNFINISHED)
     return tampered("log", "the log is missing")
+
+
+def _checked(check: Check, store: EvidenceStore) -> list[Finding]:
+    """What a check finds. Evidence on which it cannot run to its end is not what was committed, whatever its digests say."""
+    try:
+        return list(check(store))
+    except PerfproofError as error:
+        return [tampered(error.where.removeprefix(f"{store.run}/"), f"cannot be checked: {error.what}")]
+    except MISSHAPEN as error:
+        return [tampered("objects", f"cannot be checked: a document has another shape than perfproof writes ({type(error).__name__})")]
 
 
 def _anchored(entries: Sequence[Entry], anchors: Sequence[tuple[int, str]]) -> Iterator[Finding]:
@@ -202,4 +216,5 @@ def _figures(names: Sequence[str], entries: Sequence[Entry], findings: Sequence[
         "waivers": sum(entry.type is EntryType.WAIVER_GRANTED for entry in entries),
         "approvals": len(standing_approvals(entries)),
         "checkpoints": sum(name.startswith("checkpoints/") for name in names),
+        "assurance": lowest_assurance(entry.body.get("assurance") for entry in standing_approvals(entries)),
     }

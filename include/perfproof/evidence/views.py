@@ -57,10 +57,13 @@ def log_view(entries: Sequence[Entry]) -> bytes:
     return b"".join(entry.as_bytes() + b"\n" for entry in entries)
 
 
-def checksums(entries: Sequence[Entry]) -> bytes:
-    """`<sha256>  <path>` for every live artifact, the log's view and each entry, by path, as `sha256sum -c` reads it."""
+def checksums(entries: Sequence[Entry], *, view: bytes | None = None) -> bytes:
+    """`<sha256>  <path>` for every live artifact, the log's view and each entry, by path, as `sha256sum -c` reads it.
+
+    `view` is `log_view(entries)` where it is known already.
+    """
     digests = {name: entry.body["sha256"] for name, entry in live_entries(entries).items()}
-    digests[LOG_VIEW] = sha256_hex(log_view(entries))
+    digests[LOG_VIEW] = sha256_hex(log_view(entries) if view is None else view)
     for entry in entries:
         digests[log_key(entry.run, entry.seq).removeprefix(f"{entry.run}/")] = entry.sha256
     return "".join(f"{digests[path]}  {path}\n" for path in sorted(digests)).encode()

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from perfproof.config import Thresholds
 from perfproof.errors import GateError
+from perfproof.expectations.criteria_table import CriteriaTable
 from perfproof.expectations.frame_check import Check
-from perfproof.expectations.suites import COLUMNS, Requirement, Suite, suite_named
+from perfproof.expectations.suites import Requirement, Suite, suite_named
 from perfproof.gates.result import GATE_NAMES, Criterion, GateResult, Outcome
 from perfproof.gates.text import gate_failed
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 REASONS_SHOWN = 8
 
@@ -70,7 +68,7 @@ def evaluate(
     if sorted(figures) != sorted(names):
         raise GateError(102, where=suite, what="figures are not the criteria", got=sorted(figures), expected=sorted(names), fix="give each")
     criteria = tuple(_criterion(r, figures[r.criterion], thresholds) for r in declared.requirements)
-    answer = check(criteria_frame(criteria), suite)
+    answer = check(criteria_table(criteria), suite)
     confirmed = answer.success and answer.evaluated == answer.expected
     unmet = [c for c in criteria if c.met is not True]
     reasons = [f"{c.criterion}: {c.reason}" for c in unmet]
@@ -91,12 +89,9 @@ def evaluate(
     )
 
 
-def criteria_frame(criteria: Iterable[Criterion]) -> pd.DataFrame:
-    """The criteria as the frame that is checked: one row each, columns criterion, actual, threshold, comparison."""
-    import pandas as pd
-
-    rows = [(c.criterion, c.actual, c.threshold, c.comparison) for c in criteria]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+def criteria_table(criteria: Iterable[Criterion]) -> CriteriaTable:
+    """The criteria as the table that is checked: one row each, columns criterion, actual, threshold, comparison."""
+    return CriteriaTable.of((c.criterion, c.actual, c.threshold, c.comparison) for c in criteria)
 
 
 def _criterion(requirement: Requirement, figure: Figure, thresholds: Thresholds) -> Criterion:

@@ -52,7 +52,7 @@ def gate_3(
         "plan_dependencies_unresolved": count(_unresolved(plan), good="no dependency is open"),
         "plan_gaps": count(_plan_gaps(plan), good="the plan is complete"),
         "improvement": Figure(as_float(change.improvement), change.in_words, undecided=not change.decided),
-        **_proof(change, thresholds, mode),
+        **_proof(change, measurement, thresholds, mode),
         "regressions": count((r.in_words for r in change.regressions), good="no guard metric regressed"),
         "guards_undecided": count(change.undecided, good="every guard metric is decided"),
         "instrumentation_gaps": count(
@@ -80,17 +80,24 @@ def gate_3(
     )
 
 
-def _proof(change: Change, thresholds: Thresholds, mode: Mode) -> dict[str, Figure]:
+def _proof(change: Change, measurement: Document | None, thresholds: Thresholds, mode: Mode) -> dict[str, Figure]:
     """What mode `proved` asks for beyond the estimate: blocks that can decide, and the interval's lower end."""
     if mode is not Mode.PROVED:
         return {}
     proved = change.proved is not None and change.proved >= Decimal(str(thresholds.improvement))
     reason = change.verdict_reason if proved else f"proof of improvement is inconclusive: {change.verdict_reason}"
-    sides = f"{counted(change.blocks[0], 'valid block')} of the baseline, {change.blocks[1]} of the candidate"
+    # Blocks that confirmed or refuted a regression say nothing of the target.
+    old, new = (change.blocks[i] - _fresh(measurement, side) for i, side in enumerate(("baseline", "candidate")))
+    sides = f"{counted(old, 'valid block')} of the baseline, {new} of the candidate"
     return {
         "improvement_proved": Figure(as_float(change.proved), reason),
-        "blocks_per_side": Figure(float(min(change.blocks)), sides),
+        "blocks_per_side": Figure(float(min(old, new)), sides),
     }
+
+
+def _fresh(measurement: Document | None, side: str) -> int:
+    blocks = mappings(measurement, "blocks")
+    return sum(1 for b in blocks if b.get("side") == side and b.get("valid") is True and b.get("confirmation") is True)
 
 
 def _improvement(change: Change, thresholds: Thresholds) -> str:

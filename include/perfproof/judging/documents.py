@@ -47,6 +47,9 @@ def verdict_document(verdict: TargetVerdict) -> dict[str, Any]:
         "blocks": list(verdict.blocks),
         "runs_needed": verdict.runs_needed,
         "cliffs_delta": rounded(verdict.cliffs_delta),
+        "interval_confidence": rounded(verdict.level, 6),
+        "autocorrelation": rounded(verdict.autocorrelation),
+        "warning": verdict.warning,
     }
 
 
@@ -68,6 +71,11 @@ def guard_document(verdict: GuardVerdict) -> dict[str, Any]:
         "blocks": list(verdict.blocks),
         "runs_needed": verdict.runs_needed,
         "reason": verdict.reason,
+        "looks_worse": verdict.looks_worse,
+        "p": verdict.p,
+        "interval_confidence": rounded(verdict.level, 6),
+        "autocorrelation": rounded(verdict.autocorrelation),
+        "warning": verdict.warning,
     }
 
 
@@ -91,6 +99,12 @@ def calibration_document(calibration: Calibration) -> dict[str, Any]:
         "false_regression": _rate(calibration.false_regression),
         "noise_percent": rounded(calibration.noise_percent),
         "note": calibration.note,
+        "tolerated": calibration.tolerated,
+        "blocks_needed": calibration.blocks_needed,
+        "margins": [
+            {"metric": m.metric, "declared": rounded(m.declared, 4), "widened": rounded(m.widened, 4), "scale": m.scale.value}
+            for m in calibration.margins
+        ],
     }
 
 

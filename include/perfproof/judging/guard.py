@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
-from statistics import median
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from perfproof.config import Mode
 from perfproof.errors import ConfigError
 from perfproof.judging.block_values import measured, trouble_with
-from perfproof.judging.phrases import confidence_text, more_blocks, plain, too_few, worse_or_better
-from perfproof.judging.relative_change import Change, Span, relative_change, turned
-from perfproof.judging.verdicts import NO_NOISE, GuardLabel, GuardVerdict, Scale, blocks_at_least
+from perfproof.judging.evidence import Evidence, chance_of_worse, weigh
+from perfproof.judging.growth import growth_of
+from perfproof.judging.guard_reason import guard_reason
+from perfproof.judging.levels import blocks_to_claim, chance_of_two_constants, claim_confidence, claim_tail
+from perfproof.judging.noise import noise_warning
+from perfproof.judging.relative_change import Span, turned
+from perfproof.judging.verdicts import GuardLabel, GuardVerdict, Scale, blocks_at_least
+from perfproof.statistics.autocorrelation import CAUTION
 from perfproof.statistics.percent_change import exact, exact_median
 from perfproof.statistics.sample_size import more_blocks_to_decide
-from perfproof.statistics.trend import trend as trend_of
 from perfproof.telemetry import Direction, Unit
 
 
@@ -31,14 +35,21 @@ def judge_guard(
     confidence: float = 0.95,
     mode: Mode,
     trend: bool = False,
+    ordered: bool = True,
+    paired: bool = False,
 ) -> GuardVerdict:
     """Whether `name` got worse by more than its margin: `margin` (a share of the baseline) or `floor`, whichever is larger.
 
-    no regression: the whole interval of the worsening, and the plain change, stay inside the margin. regression: the
-    interval excludes "not worse" and the estimate exceeds the margin; in mode `point` also a plain change beyond it.
-    inconclusive: all else, among it missing values and, in mode `proved`, fewer than 4 blocks a side. With `trend` the
-    values are taken in their order, and a steady growth that would leave the margin within as many blocks again keeps
-    a guard from passing. Text instead of numbers raises TelemetryError, a negative margin ConfigError.
+    no regression: the whole interval of the worsening at `confidence`, and the plain change, stay inside the margin.
+    regression: the interval at 1 - (1 - confidence) / 5 (99 % for 95 %), widened by the dependence between blocks that
+    cannot be ruled out, excludes "not worse", and the estimate exceeds the margin; this takes 5 blocks a side, or 4 where
+    neither side varies at all. In mode `point` also a plain change beyond the margin. inconclusive: all else, among it
+    missing values and, in mode `proved`, fewer than 4 blocks a side, and most comparisons of blocks that visibly depend on
+    their neighbours.
+
+    `ordered`: the values stand in the order of measuring. `paired`: blocks i of both sides were measured side by side.
+    With `trend` a steady growth that would leave the margin within as many blocks again keeps a guard from passing. All
+    levels follow from `confidence`. Text instead of numbers raises TelemetryError, a negative margin ConfigError.
     """
     if not (math.isfinite(margin) and math.isfinite(floor) and margin >= 0 and floor >= 0):
         raise ConfigError(
@@ -58,101 +69,130 @@ def judge_guard(
     trouble = trouble_with(x, y)
     if trouble:
         return replace(nothing, reason=trouble)
+    asked = _ask(x, y, sign=-direction.sign, margin=margin, floor=floor, confidence=confidence, ordered=ordered, paired=paired)
+    found, factor = asked.evidence.found, 100.0 if asked.evidence.found.relative else 1.0
+    label = _guard_label(asked, trend=trend, confidence=confidence, mode=mode)
     base, best = exact_median(x), exact_median(y)
-    worse, allowed = -direction.sign * (best - base), max(exact(margin) * base, exact(floor))
-    found = relative_change(x, y, confidence=confidence)
-    span, enough = turned(found, -direction.sign), min(blocks) >= needed
-    factor = 100.0 if found.relative else 1.0
-    limit = float(allowed / base) if found.relative else float(allowed)
-    quiet = enough and len(set(x)) == 1 and len(set(y)) == 1
-    beyond = worse > allowed
-    label = _guard_label(span, limit, beyond, enough=enough, quiet=quiet, mode=mode)
     verdict = replace(
         nothing,
         label=label,
         scale=Scale.PERCENT if found.relative else Scale.UNIT,
         baseline=float(base),
         optimized=float(best),
-        worsening=factor * span.estimate,
-        regression_percentage=float(worse / base * 100) if base else None,
-        ci_low=factor * span.low if enough else None,
-        ci_high=factor * span.high if enough else None,
-        margin=factor * limit,
+        worsening=factor * asked.span.estimate,
+        regression_percentage=float(asked.worse / base * 100) if base else None,
+        ci_low=factor * asked.span.low if asked.enough else None,
+        ci_high=factor * asked.span.high if asked.enough else None,
+        margin=factor * asked.limit,
+        looks_worse=asked.looks_worse,
+        p=chance_of_worse(x, y, sign=-direction.sign, paired=asked.evidence.paired) if asked.enough and not asked.quiet else None,
+        level=found.level if asked.enough else None,
+        autocorrelation=asked.evidence.dependence.r1 if asked.enough and ordered else None,
+        warning=noise_warning(x, y) if asked.enough else None,
     )
-    if not enough:
-        runs = max(1, needed - min(blocks))
-    elif label is GuardLabel.INCONCLUSIVE:
-        # Beyond the margin it is "not worse at all" that must be excluded, inside it the margin.
-        bound = 0.0 if span.estimate > limit else -direction.sign * limit
-        distance = found.distance(found.estimate, bound)
-        runs = more_blocks_to_decide(found.deviation, distance, have=min(blocks), confidence=confidence)
-    else:
-        runs = 0
-    verdict = replace(verdict, runs_needed=runs)
-    verdict = replace(verdict, reason=_guard_reason(verdict, beyond=beyond, quiet=quiet, mode=mode))
-    if trend and enough and label is not GuardLabel.INCONCLUSIVE:
-        verdict = _with_trend(verdict, x, y, limit, found)
-    return verdict
+    verdict = replace(verdict, runs_needed=_runs_needed(verdict, asked, needed=needed, confidence=confidence))
+    verdict = replace(verdict, reason=guard_reason(verdict, asked.evidence, beyond=asked.beyond, quiet=asked.quiet, mode=mode))
+    return _with_trend(verdict, asked) if trend and asked.enough else verdict
 
 
-def _guard_label(span: Span, limit: float, beyond: bool, *, enough: bool, quiet: bool, mode: Mode) -> GuardLabel:
-    if not enough and mode is Mode.PROVED:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The question of one guard and what bears on it: positive is worse, `limit` is the margin on the scale of the spans."""
+
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+    sign: int
+    evidence: Evidence
+    span: Span
+    limit: float
+    worse: Fraction
+    beyond: bool
+    enough: bool
+    quiet: bool
+
+    @property
+    def looks_worse(self) -> bool:
+        return self.enough and turned(self.evidence.plain, self.sign).low > 0 and self.span.estimate > self.limit
+
+
+def _ask(
+    x: tuple[float, ...], y: tuple[float, ...], *, sign: int, margin: float, floor: float, confidence: float, ordered: bool, paired: bool
+) -> _Asked:  # fmt: skip
+    base, best = exact_median(x), exact_median(y)
+    worse, allowed = sign * (best - base), max(exact(margin) * base, exact(floor))
+    evidence = weigh(x, y, confidence=confidence, ordered=ordered, paired=paired)
+    enough = min(len(x), len(y)) >= blocks_at_least(confidence)
+    return _Asked(
+        before=x, after=y, sign=sign, evidence=evidence, span=turned(evidence.found, sign),
+        limit=float(allowed / base) if evidence.found.relative else float(allowed), worse=worse, beyond=worse > allowed,
+        enough=enough, quiet=enough and len(set(x)) == 1 and len(set(y)) == 1,
+    )  # fmt: skip
+
+
+def _guard_label(asked: _Asked, *, trend: bool, confidence: float, mode: Mode) -> GuardLabel:
+    if mode is Mode.POINT:
+        if asked.beyond or (not asked.quiet and _claims(asked, trend=trend, confidence=confidence)):
+            return GuardLabel.REGRESSION
+        # The letter would pass it although all blocks together look worse: undecided.
+        return GuardLabel.INCONCLUSIVE if asked.looks_worse and not asked.quiet else GuardLabel.NO_REGRESSION
+    if not asked.enough:
         return GuardLabel.INCONCLUSIVE
-    proved = enough and span.low > 0 and span.estimate > limit
-    if not enough or quiet or mode is Mode.POINT:
-        return GuardLabel.REGRESSION if beyond or (proved and not quiet) else GuardLabel.NO_REGRESSION
-    if proved:
+    if asked.quiet:
+        if not asked.beyond:
+            return GuardLabel.NO_REGRESSION
+        rare = chance_of_two_constants(len(asked.before), len(asked.after)) <= claim_tail(confidence)
+        return GuardLabel.REGRESSION if rare else GuardLabel.INCONCLUSIVE
+    if _claims(asked, trend=trend, confidence=confidence):
         return GuardLabel.REGRESSION
-    return GuardLabel.NO_REGRESSION if span.high < limit and not beyond else GuardLabel.INCONCLUSIVE
+    return GuardLabel.NO_REGRESSION if asked.span.high < asked.limit and not asked.beyond else GuardLabel.INCONCLUSIVE
 
 
-def _guard_reason(verdict: GuardVerdict, *, beyond: bool, quiet: bool, mode: Mode) -> str:
-    unit = "%" if verdict.scale is Scale.PERCENT else verdict.unit.value
-    bound = verdict.margin or 0.0
-    margin = f"the margin of {plain(bound)} {unit}"
-    change = verdict.regression_percentage if verdict.scale is Scale.PERCENT else verdict.worsening
-    text = worse_or_better(change or 0.0, unit, bound=bound)
-    compared = "more than" if beyond else "within"
-    if verdict.ci_low is None or verdict.ci_high is None:
-        if mode is Mode.PROVED:
-            return f"{text}. {too_few(verdict.blocks, blocks_at_least(verdict.confidence))}"
-        return f"{text}, {compared} {margin}. With so few blocks nothing is known of the noise."
-    if quiet:
-        text = "No difference at all" if verdict.worsening == 0 else text
-        return f"{text}, {compared} {margin}. {NO_NOISE}"
-    low, high = (worse_or_better(end, unit, bound=bound) for end in (verdict.ci_low, verdict.ci_high))
-    text += f" ({confidence_text(verdict.confidence)} interval {low} to {high}, {verdict.blocks[0]} and {verdict.blocks[1]} blocks)"
-    if verdict.label is GuardLabel.REGRESSION:
-        return f"{text}: beyond {margin}."
-    if verdict.label is GuardLabel.INCONCLUSIVE:
-        return f"{text}: {margin} is neither kept nor broken for certain. {more_blocks(verdict.runs_needed)}"
-    if verdict.ci_high < bound:
-        return f"{text}: all of it is within {margin}."
-    return f"{text}: the estimate is within {margin}, the interval is not."
+def _claims(asked: _Asked, *, trend: bool, confidence: float) -> bool:
+    evidence = asked.evidence
+    if not (asked.enough and evidence.can_claim and asked.span.estimate > asked.limit):
+        return False
+    if turned(evidence.claimed, asked.sign).low > 0:
+        return True
+    if not trend:
+        return False
+    # What grows steadily resembles its neighbours for that reason: the growth is evidence of its own, not dependence.
+    growth = growth_of(asked.before, asked.after, evidence.plain, sign=asked.sign)
+    steady = growth is not None and growth.p <= claim_tail(confidence)
+    return steady and chance_of_worse(asked.before, asked.after, sign=asked.sign, paired=evidence.paired) <= claim_tail(confidence)
 
 
-def _with_trend(verdict: GuardVerdict, x: Sequence[float], y: Sequence[float], limit: float, found: Change) -> GuardVerdict:
-    """`verdict`, but no pass for a metric that steadily grows out of its margin.
+def _runs_needed(verdict: GuardVerdict, asked: _Asked, *, needed: int, confidence: float) -> int:
+    if not asked.enough:
+        return max(1, needed - min(verdict.blocks))
+    if verdict.label is not GuardLabel.INCONCLUSIVE:
+        return 0
+    evidence, have = asked.evidence, min(verdict.blocks)
+    least = 1
+    if evidence.dependent:
+        least = math.ceil(needed * evidence.dependence.stretch**2) - have
+    if asked.span.estimate > asked.limit:
+        # Beyond the margin it is "not worse at all" that must be excluded, and with the evidence that blame takes.
+        least = max(least, blocks_to_claim(confidence) - have)
+        distance = evidence.found.distance(evidence.found.estimate, 0.0)
+        level, caution = claim_confidence(confidence), CAUTION
+    else:
+        distance = evidence.found.distance(evidence.found.estimate, asked.sign * asked.limit)
+        level, caution = confidence, 0.0
+    runs = more_blocks_to_decide(evidence.found.deviation, distance, have=have, confidence=level, caution=caution)
+    return max(least, runs)
 
-    Compared block by block, so that what grows on both sides (a warming process) cancels.
-    """
-    before, after = ([math.log(v) for v in x], [math.log(v) for v in y]) if found.logarithmic else (list(x), list(y))
-    partners = before if len(before) == len(after) else [median(before)] * len(after)
-    scale = median(x) if found.relative and not found.logarithmic else 1.0
-    sign = -verdict.direction.sign
-    worsening = [sign * (b - a) / scale for a, b in zip(partners, after, strict=True)]
-    growth, recent = trend_of(worsening), trend_of(worsening[len(worsening) // 2 :])
-    if growth.slope <= 0 or growth.p > (1 - verdict.confidence) / 2:
-        return verdict
-    # A process that warms up slows down: the later half tells it from a leak.
-    ahead = growth.at_end + max(0.0, min(growth.slope, recent.slope)) * len(after)
-    worse = sign * math.expm1(sign * ahead) if found.logarithmic else ahead
-    if worse <= limit:
+
+def _with_trend(verdict: GuardVerdict, asked: _Asked) -> GuardVerdict:
+    """`verdict`, but no pass for a metric that steadily grows out of its margin."""
+    growth = growth_of(asked.before, asked.after, asked.evidence.plain, sign=asked.sign)
+    if growth is None or growth.p > (1 - verdict.confidence) / 2 or growth.ahead <= asked.limit:
         return verdict
     if verdict.label is GuardLabel.REGRESSION:
         return replace(verdict, reason=f"{verdict.reason} And it is still growing from block to block.")
+    word = "And" if verdict.label is GuardLabel.INCONCLUSIVE else "But"
     reason = (
-        f"{verdict.reason} But it grows from block to block (p {growth.p:.2g}), and would leave the margin within"
-        f" as many blocks again: measure {len(after)} more a side."
+        f"{verdict.reason} {word} it grows from block to block (p {growth.p:.2g}), and would leave the margin within"
+        f" as many blocks again: measure {len(asked.after)} more a side."
     )
-    return replace(verdict, label=GuardLabel.INCONCLUSIVE, runs_needed=len(after), reason=reason)
+    runs = max(verdict.runs_needed, len(asked.after))
+    return replace(verdict, label=GuardLabel.INCONCLUSIVE, runs_needed=runs, reason=reason)

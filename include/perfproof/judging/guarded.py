@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from perfproof.config import Guard, GuardKind, Judge, Service
+from perfproof.config import Guard, GuardKind, Judge, Mode, Service
 from perfproof.judging.error_rate import judge_error_rate
 from perfproof.judging.guard import judge_guard
-from perfproof.judging.measured_blocks import Block, Kind, Located, Side, value_in
-from perfproof.judging.verdicts import GuardVerdict
+from perfproof.judging.levels import blocks_to_claim_one_of, claim_tail
+from perfproof.judging.measured_blocks import Block, Kind, Located, Side, in_pairs, value_in
+from perfproof.judging.phrases import more_blocks, plain
+from perfproof.judging.verdicts import GuardLabel, GuardVerdict
+from perfproof.statistics.multiplicity import holm
 from perfproof.telemetry import Direction, Unit
 
 # A build that fails fast has a fine latency: errors are guarded whether the protocol file asks for it or not.
@@ -30,7 +34,32 @@ def judge_guards(blocks: Sequence[Block], service: Service, *, judge: Judge, blo
     guards = service.guards
     if all(g.kind is not GuardKind.ERROR_RATE for g in guards):
         guards = (*guards, ERROR_RATE)
-    return tuple(_judge(blocks, guard, judge=judge, block_seconds=block_seconds) for guard in guards)
+    return named_together([_judge(blocks, guard, judge=judge, block_seconds=block_seconds) for guard in guards], mode=judge.mode)
+
+
+def named_together(verdicts: Sequence[GuardVerdict], *, mode: Mode) -> tuple[GuardVerdict, ...]:
+    """`verdicts`, with regressions only where they stand after Holm's correction for having looked at all of them.
+
+    "None of these regressed" needs no correction, since each guard must show it by itself (an intersection-union test);
+    "these regressed" does, or ten guards of an identical build would raise ten times the false alarms. Guards without
+    noise have no p and are left as they are. In mode `point` the letter decides and nothing is corrected.
+    """
+    family = [i for i, v in enumerate(verdicts) if v.p is not None]
+    if mode is Mode.POINT:
+        return tuple(verdicts)
+    adjusted = dict(zip(family, holm([verdicts[i].p or 0.0 for i in family]), strict=True))
+    return tuple(_corrected(v, adjusted.get(i), among=len(family)) for i, v in enumerate(verdicts))
+
+
+def _corrected(verdict: GuardVerdict, p: float | None, *, among: int) -> GuardVerdict:
+    if p is None or verdict.label is not GuardLabel.REGRESSION or p <= claim_tail(verdict.confidence):
+        return verdict
+    runs = max(1, blocks_to_claim_one_of(among, confidence=verdict.confidence) - min(verdict.blocks))
+    reason = (
+        f"{verdict.reason} But among {among} guards one may look so by chance (p {p:.2g} after Holm's correction, at most"
+        f" {plain(claim_tail(verdict.confidence))} is needed). {more_blocks(runs)}"
+    )
+    return replace(verdict, label=GuardLabel.INCONCLUSIVE, runs_needed=runs, reason=reason)
 
 
 def _judge(blocks: Sequence[Block], guard: Guard, *, judge: Judge, block_seconds: float) -> GuardVerdict:
@@ -56,4 +85,5 @@ def _judge(blocks: Sequence[Block], guard: Guard, *, judge: Judge, block_seconds
         confidence=judge.confidence,
         mode=judge.mode,
         trend=guard.kind is GuardKind.GAUGE,
+        paired=in_pairs(blocks),
     )

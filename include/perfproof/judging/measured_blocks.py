@@ -172,6 +172,12 @@ def _entry(mapping: Any, key: str) -> Any:
     return mapping.get(key) if isinstance(mapping, Mapping) else None
 
 
+def in_pairs(blocks: Sequence[Block]) -> bool:
+    """Whether the blocks, in the order of measuring, are pairs of neighbours with one of each side and none left out."""
+    twos = list(zip(blocks[::2], blocks[1::2], strict=False))
+    return len(blocks) % 2 == 0 and all(a.side is not b.side and b.order - a.order == 1 for a, b in twos)
+
+
 def interleaved(blocks: Sequence[Block]) -> bool:
     """Whether the sides really took turns, judged by the order of the blocks and not by what the document says."""
     changes = sum(1 for a, b in pairwise(blocks) if a.side is not b.side)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from perfproof.statistics.sample_size import MOST_BLOCKS
 
 
@@ -19,8 +21,9 @@ def plain(value: float) -> str:
 
 
 def confidence_text(confidence: float) -> str:
-    """`95 %`."""
-    return f"{plain(confidence * 100)} %"
+    """`95 %`, `97.1 %`; more digits only where they tell it from 100 %."""
+    percent = 100 * confidence
+    return f"{plain(round(percent, 1) if percent < 99.9 else percent)} %"
 
 
 def worse_or_better(value: float, unit: str, *, bound: float | None = None) -> str:
@@ -40,3 +43,19 @@ def too_few(blocks: tuple[int, int], needed: int) -> str:
     """That a side has too few blocks, as a sentence."""
     missing = max(1, needed - min(blocks))
     return f"{blocks[0]} and {blocks[1]} blocks decide nothing: {missing} more a side {'is' if missing == 1 else 'are'} needed."
+
+
+def dependent(autocorrelation: float, effective: float, blocks: int) -> str:
+    """That neighbouring blocks tell too little that is new, as a sentence."""
+    return (
+        f"Neighbouring blocks depend on each other (autocorrelation {autocorrelation:.2f}), so {blocks} blocks a side tell as much as"
+        f" {effective:.1f} independent ones: make blocks longer."
+    )
+
+
+def spread_warning(ratio: float, p: float) -> str:
+    """That the candidate varies differently, as a sentence."""
+    if ratio == math.inf:
+        return f"The candidate's blocks vary, the baseline's do not (p {p:.2g})."
+    times, word = (ratio, "more") if ratio > 1 else (1 / ratio if ratio > 0 else math.inf, "less")
+    return f"The candidate's blocks vary {times:.1f} times {word} than the baseline's (p {p:.2g}), whatever their median does."

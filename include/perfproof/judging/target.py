@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 from perfproof.config import Mode
 from perfproof.judging.block_values import measured, trouble_with
-from perfproof.judging.phrases import confidence_text, figure, more_blocks, plain, too_few
-from perfproof.judging.relative_change import Span, relative_change, turned
-from perfproof.judging.verdicts import NO_NOISE, TargetLabel, TargetVerdict, blocks_at_least
+from perfproof.judging.evidence import Evidence, weigh
+from perfproof.judging.levels import blocks_to_claim, claim_confidence
+from perfproof.judging.noise import noise_warning
+from perfproof.judging.relative_change import turned
+from perfproof.judging.target_reason import target_reason
+from perfproof.judging.verdicts import TargetLabel, TargetVerdict, blocks_at_least
+from perfproof.statistics.autocorrelation import CAUTION
 from perfproof.statistics.effect_size import cliffs_delta
 from perfproof.statistics.percent_change import exact, exact_median, improvement
 from perfproof.statistics.sample_size import more_blocks_to_decide
@@ -26,13 +31,21 @@ def judge_target(
     threshold_percent: float = 15.0,
     mode: Mode,
     confidence: float = 0.95,
+    ordered: bool = True,
+    paired: bool = False,
 ) -> TargetVerdict:
     """Whether `metric` improved by `threshold_percent` or more, from one value per block of each side.
 
-    proved: the whole interval and the plain change reach the threshold. met: the plain change does, the interval does
-    not. short: the interval ends below the threshold, or, in mode `point`, the plain change does not reach it.
-    inconclusive: all else, among it a missing value and, in mode `proved`, fewer than 4 blocks a side. Mode `point`
-    passes met and proved, mode `proved` only proved. Text instead of numbers raises TelemetryError.
+    proved: the whole interval at `confidence` and the plain change reach the threshold, and with the evidence that a claim
+    takes (see `perfproof.judging.levels`; below 5 blocks a side that of the interval), widened by the dependence between
+    blocks that cannot be ruled out, there is an improvement at all. met: the plain change reaches the threshold, the rest
+    does not hold. short: the interval ends below the threshold, or, in mode `point`, the plain change does not reach it.
+    inconclusive: all else, among it a missing value and, in mode `proved`, fewer than 4 blocks a side. Blocks that visibly
+    depend on their neighbours rarely leave anything but met or inconclusive. Mode `point` passes met and proved, mode
+    `proved` only proved.
+
+    `ordered`: the values stand in the order of measuring. `paired`: blocks i of both sides were measured side by side. All
+    levels follow from `confidence`. Text instead of numbers raises TelemetryError.
     """
     x, y = measured(before, where=f"{metric} of the baseline"), measured(after, where=f"{metric} of the candidate")
     blocks, needed = (len(x), len(y)), blocks_at_least(confidence)
@@ -57,8 +70,8 @@ def judge_target(
             reason=reason,
         )
     meets = change >= exact(threshold_percent)
-    found = relative_change(x, y, confidence=confidence)
-    gain = turned(found, direction.sign)
+    evidence = weigh(x, y, confidence=confidence, ordered=ordered, paired=paired)
+    found, gain = evidence.found, turned(evidence.found, direction.sign)
     enough = min(blocks) >= needed
     verdict = replace(
         nothing,
@@ -71,56 +84,49 @@ def judge_target(
         ci_low=100 * gain.low if enough else None,
         ci_high=100 * gain.high if enough else None,
         cliffs_delta=cliffs_delta(x, y),
+        level=found.level if enough else None,
+        autocorrelation=evidence.dependence.r1 if enough and ordered else None,
+        warning=noise_warning(x, y) if enough else None,
     )
     quiet = enough and len(set(x)) == 1 and len(set(y)) == 1
-    label = _target_label(gain, float(threshold_percent), meets, enough=enough, quiet=quiet, mode=mode)
+    label = _target_label(verdict, evidence, enough=enough, quiet=quiet, mode=mode)
     passes = label is TargetLabel.PROVED or (mode is Mode.POINT and label is TargetLabel.MET)
     runs = 0
     if not enough:
         runs = max(1, needed - min(blocks))
     elif label in (TargetLabel.MET, TargetLabel.INCONCLUSIVE):
-        share = direction.sign * float(threshold_percent) / 100
-        distance = found.distance(found.estimate, share)
-        runs = more_blocks_to_decide(found.deviation, distance, have=min(blocks), confidence=confidence)
+        runs = _runs_needed(verdict, evidence, needed=needed)
     verdict = replace(verdict, label=label, passes=passes, runs_needed=runs)
-    return replace(verdict, reason=_target_reason(verdict, mode=mode, enough=enough, quiet=quiet))
+    return replace(verdict, reason=target_reason(verdict, evidence, mode=mode, enough=enough, quiet=quiet))
 
 
-def _target_label(gain: Span, threshold: float, meets: bool, *, enough: bool, quiet: bool, mode: Mode) -> TargetLabel:
+def _target_label(verdict: TargetVerdict, evidence: Evidence, *, enough: bool, quiet: bool, mode: Mode) -> TargetLabel:
+    gain, sign, threshold = turned(evidence.found, verdict.direction.sign), verdict.direction.sign, float(verdict.threshold_percent)
     if not enough:
         if mode is Mode.PROVED:
             return TargetLabel.INCONCLUSIVE
-        return TargetLabel.MET if meets else TargetLabel.SHORT
+        return TargetLabel.MET if verdict.meets_threshold else TargetLabel.SHORT
     if quiet:
-        return TargetLabel.PROVED if meets else TargetLabel.SHORT
-    if 100 * gain.high < threshold:
+        return TargetLabel.PROVED if verdict.meets_threshold else TargetLabel.SHORT
+    # By the letter a wider interval must not turn a failure into a pass.
+    high = turned(evidence.plain, sign).high if mode is Mode.POINT else gain.high
+    if 100 * high < threshold:
         return TargetLabel.SHORT
-    if meets:
-        return TargetLabel.PROVED if 100 * gain.low >= threshold else TargetLabel.MET
+    if verdict.meets_threshold:
+        better = turned(evidence.claimed, sign).low > 0
+        return TargetLabel.PROVED if 100 * gain.low >= threshold and better else TargetLabel.MET
     return TargetLabel.SHORT if mode is Mode.POINT else TargetLabel.INCONCLUSIVE
 
 
-def _target_reason(verdict: TargetVerdict, *, mode: Mode, enough: bool, quiet: bool) -> str:
-    bound = verdict.threshold_percent
-    change = verdict.improvement_percent or 0.0
-    word = "improved" if change >= 0 else "got worse"
-    text = f"{verdict.metric} {word} by {figure(abs(change), bound=bound)} %"
-    if not enough or verdict.ci_low is None or verdict.ci_high is None:
-        if mode is Mode.PROVED:
-            return f"{text}. {too_few(verdict.blocks, blocks_at_least(verdict.confidence))}"
-        compared = "reaches" if verdict.meets_threshold else "is below"
-        return f"{text}, which {compared} {plain(bound)} %. With so few blocks nothing is known of the noise."
-    if quiet:
-        compared = "reaches" if verdict.meets_threshold else "is below"
-        return f"{text}, which {compared} {plain(bound)} %. {NO_NOISE}"
-    low, high = figure(verdict.ci_low, bound=bound), figure(verdict.ci_high, bound=bound)
-    text += f" ({confidence_text(verdict.confidence)} interval {low} to {high} %, {verdict.blocks[0]} and {verdict.blocks[1]} blocks)"
-    if verdict.label is TargetLabel.PROVED:
-        return f"{text}: all of it reaches {plain(bound)} %."
-    if verdict.label is TargetLabel.MET:
-        return f"{text}: the estimate reaches {plain(bound)} %, the lower end does not. {more_blocks(verdict.runs_needed)}"
-    if verdict.label is TargetLabel.INCONCLUSIVE:
-        return f"{text}: the estimate is below {plain(bound)} %, and more is still possible. {more_blocks(verdict.runs_needed)}"
-    if verdict.ci_high < bound:
-        return f"{text}: all of it is below {plain(bound)} %."
-    return f"{text}: the estimate is below {plain(bound)} %."
+def _runs_needed(verdict: TargetVerdict, evidence: Evidence, *, needed: int) -> int:
+    found, have, sign = evidence.found, min(verdict.blocks), verdict.direction.sign
+    distance = found.distance(found.estimate, sign * float(verdict.threshold_percent) / 100)
+    runs = more_blocks_to_decide(found.deviation, distance, have=have, confidence=verdict.confidence, caution=0.0)
+    if evidence.dependent:
+        runs = max(runs, math.ceil(needed * evidence.dependence.stretch**2) - have)
+    if verdict.meets_threshold:
+        level = claim_confidence(verdict.confidence)
+        nothing = found.distance(found.estimate, 0.0)
+        runs = max(runs, blocks_to_claim(verdict.confidence) - have)
+        runs = max(runs, more_blocks_to_decide(found.deviation, nothing, have=have, confidence=level, caution=CAUTION))
+    return runs

@@ -2,7 +2,8 @@
 
 They are too noisy for a margin of 5 %, so an uncertain one does not keep a change from passing; it is reported with its
 interval. Guarding decides who must show innocence, not whether guilt may be seen: one that looks worse at the usual
-confidence leaves the change undecided, and one that is worse beyond the doubt of looking at several counts as a regression.
+confidence leaves the change undecided, and one that is worse with the evidence of a regression (`perfproof.judging.levels`), after
+correction for looking at several, counts as one.
 """
 
 from __future__ import annotations
@@ -12,23 +13,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from perfproof.config import Judge, Mode, Service
-from perfproof.judging.block_values import measured, trouble_with
+from perfproof.judging.block_values import measured
 from perfproof.judging.documents import interval, number, rounded
 from perfproof.judging.guard import judge_guard
 from perfproof.judging.guarded import values_of
-from perfproof.judging.measured_blocks import Block, Kind, Located, Side
+from perfproof.judging.levels import blocks_to_claim_one_of, claim_tail
+from perfproof.judging.measured_blocks import Block, Kind, Located, Side, in_pairs
 from perfproof.judging.relative_change import relative_change
 from perfproof.judging.verdicts import GuardLabel, GuardVerdict
-from perfproof.statistics.mann_whitney import chance_of_larger
 from perfproof.statistics.multiplicity import holm
 from perfproof.statistics.sample_size import MOST_BLOCKS, blocks_to_decide
 from perfproof.telemetry import Direction, Unit
 
 MARGIN = 0.05
-# Nobody named these metrics beforehand and there are several, so blaming one takes more than the 95 % of a guard.
-BLAME_CONFIDENCE = 0.99
-# Fewer a side hardly reach that confidence for three metrics at once.
-BLOCKS_TO_BLAME = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,34 +48,33 @@ def _metrics(service: Service, target: Located) -> list[Located]:
 
 def judge_unguarded(blocks: Sequence[Block], service: Service, target: Located, *, judge: Judge, block_seconds: float) -> Unguarded:
     """All latencies that are neither target nor guard. Worsenings are claimed together, hence Holm's correction."""
-    sides = []
+    sides, paired = [], in_pairs(blocks)
     for metric in _metrics(service, target):
         before, after = (
             measured(values_of(blocks, side, metric, block_seconds=block_seconds), where=f"{metric.name} of the {side}") for side in Side
         )
-        sides.append((metric, before, after))
-    p_values = holm([1.0 if trouble_with(x, y) else chance_of_larger(x, y) for _, x, y in sides])
-    reported, suspects = [], []
-    for (metric, before, after), p in zip(sides, p_values, strict=True):
-        usual, blamed = (
-            judge_guard(
-                metric.name, metric.unit, metric.direction, before, after,
-                margin=MARGIN, floor=0.0, confidence=confidence, mode=Mode.PROVED,
-            )
-            for confidence in (judge.confidence, max(judge.confidence, BLAME_CONFIDENCE))
+        verdict = judge_guard(
+            metric.name, metric.unit, metric.direction, before, after,
+            margin=MARGIN, floor=0.0, confidence=judge.confidence, mode=Mode.PROVED, paired=paired,
         )  # fmt: skip
-        if blamed.label is GuardLabel.REGRESSION and p <= (1 - blamed.confidence) / 2:
-            reason = f"Not a declared guard, but its worsening is proved (p {p:.2g} after Holm's correction): {blamed.reason}"
-            suspects.append(replace(blamed, reason=reason))
-        elif usual.label is GuardLabel.REGRESSION:
-            runs = max(1, BLOCKS_TO_BLAME - min(usual.blocks))
+        sides.append((verdict, before, after))
+    p_values = holm([1.0 if v.p is None else v.p for v, _, _ in sides])
+    reported, suspects = [], []
+    for (verdict, before, after), p in zip(sides, p_values, strict=True):
+        certain = verdict.p is None or p <= claim_tail(judge.confidence)
+        if verdict.label is GuardLabel.REGRESSION and certain:
+            shown = "" if verdict.p is None else f" (p {p:.2g} after Holm's correction)"
+            suspects.append(replace(verdict, reason=f"Not a declared guard, but its worsening is proved{shown}: {verdict.reason}"))
+        elif verdict.looks_worse or verdict.label is GuardLabel.REGRESSION:
+            least = blocks_to_claim_one_of(len(sides), confidence=judge.confidence) - min(verdict.blocks)
+            runs = max(1, least, verdict.runs_needed)
             reason = (
-                f"Not a declared guard, and it looks worse: {usual.reason} Among several metrics that nobody named beforehand this"
+                f"Not a declared guard, and it looks worse: {verdict.reason} Among several metrics that nobody named beforehand this"
                 f" may be chance (p {p:.2g} after Holm's correction): measure {runs} or more blocks a side to decide."
             )
-            suspects.append(replace(usual, label=GuardLabel.INCONCLUSIVE, runs_needed=runs, reason=reason))
+            suspects.append(replace(verdict, label=GuardLabel.INCONCLUSIVE, runs_needed=runs, reason=reason))
         else:
-            reported.append(_entry(usual, before, after))
+            reported.append(_entry(verdict, before, after))
     return Unguarded(tuple(reported), tuple(suspects))
 
 
@@ -98,7 +94,7 @@ def _reason(verdict: GuardVerdict, before: tuple[float, ...], after: tuple[float
     if verdict.baseline is None or verdict.ci_low is None:
         return f"Reported, not guarded. {verdict.reason}"
     noise = relative_change(before, after, confidence=verdict.confidence).deviation
-    needed = blocks_to_decide(noise, MARGIN, confidence=verdict.confidence)
+    needed = blocks_to_decide(noise, MARGIN, confidence=verdict.confidence, caution=0.0)
     count = f"{needed} blocks" if needed < MOST_BLOCKS else f"{MOST_BLOCKS} or more blocks"
     return (
         f"Reported, not guarded: one block differs from the next by {100 * noise:.0f} %, so a margin of {100 * MARGIN:g} % would take about"

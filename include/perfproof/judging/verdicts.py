@@ -50,6 +50,8 @@ class TargetVerdict:
     spec's figure) and `meets_threshold` compares it unrounded. `estimate_percent` and its interval come from all pairs
     of blocks. Positive is better. None stands where there is no figure. `blocks` counts (baseline, candidate), and
     `runs_needed` is how many more a side it takes to prove or refute the improvement. `cliffs_delta` is -1 to +1.
+    `level` is the confidence that the interval really has, `autocorrelation` that of neighbouring blocks, `warning` a
+    change of the noise, in words.
     """
 
     metric: str
@@ -71,6 +73,9 @@ class TargetVerdict:
     runs_needed: int
     reason: str
     cliffs_delta: float | None = None
+    level: float | None = None
+    autocorrelation: float | None = None
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,9 @@ class GuardVerdict:
     """The answer for a guard metric.
 
     `worsening`, `ci_low`, `ci_high` and `margin` are in `scale`, positive is worse. `regression_percentage` is the plain
-    change of the medians in percent (the spec's figure), None if the baseline is zero.
+    change of the medians in percent (the spec's figure), None if the baseline is zero. `looks_worse` if the interval of
+    independent blocks excludes "not worse" and the estimate exceeds the margin, which alone is no regression. `p` is the
+    one-sided chance of so much worsening in an identical build, None where no noise was seen. The rest as in `TargetVerdict`.
     """
 
     metric: str
@@ -98,6 +105,11 @@ class GuardVerdict:
     blocks: tuple[int, int]
     runs_needed: int
     reason: str
+    looks_worse: bool = False
+    p: float | None = None
+    level: float | None = None
+    autocorrelation: float | None = None
+    warning: str | None = None
 
     @property
     def worsening_percent(self) -> float | None:

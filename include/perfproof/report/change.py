@@ -77,7 +77,30 @@ def _method(document: Document) -> list[Block]:
         turns = "ONE AFTER THE OTHER, so the environment may have changed between"
     old, new = (document.get("verdict") or {}).get("blocks") or (None, None)
     told = f"{old} valid blocks of the old build and {new} of the new one were measured {turns}. Mode: {document.get('mode')}."
-    return [Paragraph(told)]
+    return [Paragraph(told), *_looks(document.get("sequential") or {})]
+
+
+def _looks(sequential: Document) -> list[Block]:
+    """How often it was looked, how many blocks that took, and why no more were measured."""
+    looks = sequential.get("looks")
+    if not looks:
+        return []
+    last = looks[-1].get("look")
+    count = {1: "One look", 2: "Two looks", 3: "Three looks"}.get(last, f"{last} looks")
+    used, most = sequential.get("used_blocks"), sequential.get("most_blocks")
+    told = f"{count}, {used} of at most {most} blocks a side, stopped because {sentence(sequential.get('stopped_because'))}"
+    table = tuple(
+        (
+            f"{look.get('look')}{', with fresh blocks' if look.get('confirmation_blocks') else ''}",
+            look.get("blocks"),
+            percent(100 * look["confidence"]) if isinstance(look.get("confidence"), int | float) else None,
+            look.get("target"),
+            tuple(f"{name}: {label}" for name, label in (look.get("guards") or {}).items()) or None,
+            f"{look.get('next')}: {sentence(look.get('reason'))}",
+        )
+        for look in looks
+    )
+    return [Paragraph(told), Table(("Look", "Blocks a side", "Confidence", "Target", "Guards", "What follows"), table)]
 
 
 def _interval_name(verdict: Document) -> str:

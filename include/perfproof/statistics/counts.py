@@ -74,6 +74,30 @@ def chance_of_more(before: tuple[int, int], after: tuple[int, int]) -> float:
     return float(bdtrc(k2 - 1, k1 + k2, n2 / (n1 + n2)))
 
 
+def chance_of_more_effective(before: tuple[float, float], after: tuple[float, float]) -> float:
+    """`chance_of_more` for effective counts, which are not whole: the binomial tail continued by the incomplete beta function."""
+    from scipy.special import betainc
+
+    (k1, n1), (k2, n2) = before, after
+    if k2 <= 0 or n1 + n2 <= 0:
+        return 1.0
+    return float(betainc(k2, k1 + 1, n2 / (n1 + n2)))
+
+
+def with_estimated_variance(confidence: float, *, freedom: int) -> float:
+    """The confidence to ask of a normal interval so that it has Student's width for `freedom` degrees of freedom.
+
+    A burstiness seen in a few blocks is itself uncertain; source: P. McCullagh and J. A. Nelder, "Generalized Linear
+    Models" (1989), 4.5. `confidence` itself without degrees of freedom.
+    """
+    from scipy.special import stdtrit
+
+    if freedom < 1:
+        return confidence
+    # Seven standard deviations stand for all that is wider: beyond them a confidence is 1 in floating point.
+    return min(1 - 1e-12, 2 * NormalDist().cdf(float(stdtrit(freedom, 1 - (1 - confidence) / 2))) - 1)
+
+
 def burstiness(sides: Sequence[Sequence[tuple[int, int]]]) -> float:
     """How much more the blocks of a side differ than independent errors would: Pearson's chi-square by its degrees of freedom.
 

@@ -65,6 +65,16 @@ def interval_rank(before: Sequence[float], after: Sequence[float], *, confidence
     return max(0, math.floor(m * n / 2 - NormalDist().inv_cdf(1 - tail) * deviation + 0.5))
 
 
+def achieved_confidence(m: int, n: int, rank: int, *, confidence: float) -> float:
+    """The exact confidence of the interval of `rank`; `confidence` itself where the normal distribution stands in.
+
+    U takes few values for few blocks, so that 95 % becomes 97.1 % at 4 + 4 and 96.8 % at 5 + 5.
+    """
+    if rank < 1 or m > EXACT_UP_TO or n > EXACT_UP_TO:
+        return confidence
+    return 1 - 2 * _cumulative(m, n)[rank - 1] / math.comb(m + n, m)
+
+
 def chance_of_larger(before: Sequence[float], after: Sequence[float]) -> float:
     """One-sided p: how likely so many pairs with `after` larger are if the sides do not differ. 1.0 without values.
 

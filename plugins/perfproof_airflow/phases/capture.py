@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import Asset, get_current_context, task, task_group
 from airflow.sdk.exceptions import AirflowFailException
 
+from perfproof.announcements import one_line
 from perfproof.errors import PerfproofError
 
 if TYPE_CHECKING:
@@ -66,9 +67,9 @@ def record_baseline(parts: Any, **context: Any) -> dict[str, Any]:
         raise AirflowFailException(str(error)) from None
     log.info("%s: %s, completeness %s %%", recorded["name"], recorded["decision"], recorded["baseline_completeness"])
     for line in recorded["regressed"]:
-        log.warning("regressed against the history: %s", line)
+        log.warning("regressed against the history: %s", one_line(line))
     for name in recorded["missing_metrics"]:
-        log.warning("no usable samples in the interval: %s", name)
+        log.warning("no usable samples in the interval: %s", one_line(name))
     context["outlet_events"][BASELINE_CAPTURED].extra = recorded
     return recorded
 

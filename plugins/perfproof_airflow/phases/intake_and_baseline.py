@@ -11,6 +11,7 @@ from perfproof_airflow.gate import decision, judge
 from perfproof_airflow.step import step
 
 CAPTURES_COMPARISON = "evidence/baseline-against-captures.json"
+CAPTURES_FIELDS = ("against", "limit_percent", "regressed", "inconclusive", "unknown")
 
 
 @step(map_index_template="{{ task.op_kwargs.source }}")
@@ -84,7 +85,7 @@ def compare_with_captures(cycle: Any, document: dict[str, Any]) -> None:
     """Publishes how the baseline compares with the recurring captures. A finding, not a halt: captures cover other hours."""
     from perfproof.baseline_comparison import compare_with_history
     from perfproof_airflow import settings
-    from perfproof_airflow.captures import HISTORY_DIRECTORY, kept_history
+    from perfproof_airflow.captures import HISTORY_DIRECTORY, acknowledged_changes, kept_history
     from perfproof_airflow.cycle import now
     from perfproof_airflow.hooks.workspace import Workspace
 
@@ -92,7 +93,8 @@ def compare_with_captures(cycle: Any, document: dict[str, Any]) -> None:
         directory = settings.option("history_dir", HISTORY_DIRECTORY)
         history = kept_history(Workspace(settings.workspace_root()), directory, cycle.protocol.name, until=now())
         limit = cycle.protocol.baseline.regression_limit_percent
-        return compare_with_history(cycle.document(document), history, limit_percent=limit)
+        accepted = acknowledged_changes(cycle.protocol.name)
+        return compare_with_history(cycle.document(document), history, limit_percent=limit, acknowledged=accepted)
 
     cycle.publish(CAPTURES_COMPARISON, produce, inputs=[document])
 
@@ -116,7 +118,7 @@ def report_intake(cycle: Any, sources: list[dict[str, Any]], baseline: dict[str,
                 baseline=cycle.document(baseline["json"]),
                 now=now(),
             ),
-            "compared_with_captures": {key: captures[key] for key in ("against", "limit_percent", "regressed", "unknown")},
+            "compared_with_captures": {key: captures[key] for key in CAPTURES_FIELDS},
         },
         inputs=[*sources, baseline["json"], cycle.reference(CAPTURES_COMPARISON)],
     )

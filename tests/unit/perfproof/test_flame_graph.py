@@ -7,7 +7,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from perfproof.flame_graph import MAX_FRAMES, WIDTH, difference_graph, flame_graph
+from perfproof.differential_flame_graph import differential_flame_graph
+from perfproof.flame_graph import MAX_FRAMES, WIDTH, flame_graph
 from perfproof.profiles import Profile
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -67,13 +68,35 @@ def test_the_same_profile_gives_the_same_bytes() -> None:
 
 def test_difference_colours_growth_red_and_shrinkage_blue() -> None:
     """Red channel dominates what grew, blue what shrank; what is gone stays visible."""
-    svg = difference_graph(Profile({("m", "gone"): 50, ("m", "kept"): 50}), Profile({("m", "kept"): 100}), title="t")
+    svg = differential_flame_graph(Profile({("m", "gone"): 50, ("m", "kept"): 50}), Profile({("m", "kept"): 100}), title="t")
     found = boxes(svg)
-    assert found["gone: 50.0 % before, 0.0 % after"][2] == pytest.approx(WIDTH / 4, abs=0.5)
+    assert found["gone: 50.0 % before, 0.0 % after (-50.0 points)"][2] == pytest.approx(WIDTH / 4, abs=0.5)
     fills = dict(re.findall(r"<g><title>(\w+):[^<]*</title><rect [^>]*fill=\"#(\w+)\"", svg))
     assert fills["gone"].endswith("f5")
     assert fills["kept"].startswith("f5")
     assert fills["m"] == "f5f5f5"
+
+
+def test_a_difference_is_safe_and_always_the_same() -> None:
+    """Hostile names stay text, the order of insertion does not matter, there is no script, and a side may be empty."""
+    one, two = Profile({(NASTY, "b"): 9, ("c",): 1}), Profile({("c",): 4, (NASTY, "b"): 2})
+    svg = differential_flame_graph(one, two, title=NASTY)
+    ET.fromstring(svg)  # noqa: S314
+    assert "<script" not in svg
+    assert svg == differential_flame_graph(Profile({("c",): 1, (NASTY, "b"): 9}), two, title=NASTY)
+    assert "0 samples after" in differential_flame_graph(one, Profile({}), title="t")
+
+
+def test_swapping_the_sides_swaps_the_colours() -> None:
+    """What is red from a to b is blue from b to a, at the same place and width."""
+    one, two = Profile({("m", "x"): 30, ("m", "y"): 70}), Profile({("m", "x"): 60, ("m", "y"): 40})
+    there, back = differential_flame_graph(one, two, title="t"), differential_flame_graph(two, one, title="t")
+    fill = re.compile(r'<title>(\w+): [^<]*</title><rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)" height="16" fill="#(\w+)"')
+    assert [m[:3] for m in fill.findall(there)] == [m[:3] for m in fill.findall(back)]
+    for (name, *_, red), (_, *_, blue) in zip(fill.findall(there), fill.findall(back), strict=True):
+        if name in "xy":
+            assert red != blue
+            assert (red[:2], red[4:]) == (blue[4:], blue[:2])
 
 
 def test_an_empty_profile_is_drawn_as_such() -> None:

@@ -1,4 +1,4 @@
-"""Collapsed stacks: parsing, normalising, hot functions and paths, and the comparison of two profiles."""
+"""Profiles: collapsed stacks, normalising, merging, hot functions and paths."""
 
 from __future__ import annotations
 
@@ -8,18 +8,17 @@ from collections import Counter
 import pytest
 
 from perfproof.errors import ProfileError
+from perfproof.profile_formats.collapsed import collapsed, parse_collapsed
+from perfproof.profile_formats.stacks import CUT, MAX_DEPTH
 from perfproof.profiles import (
-    CUT,
-    MAX_DEPTH,
-    Change,
     Profile,
-    collapsed,
-    compare,
+    Weight,
     hot_functions,
     hot_paths,
+    merge,
     normalise,
-    parse_collapsed,
-    total_samples,
+    own_weights,
+    total_weights,
 )
 
 
@@ -128,39 +127,41 @@ def test_a_flat_profile_has_no_deep_path() -> None:
 
 def test_recursion_does_not_lengthen_totals() -> None:
     """A function that calls itself is counted once a sample."""
-    assert total_samples(profile("a;a;a 7\n")) == {"a": 7}
+    assert total_weights(profile("a;a;a 7\n")) == {"a": 7}
 
 
-def test_compare_tells_new_gone_grown_and_shrunk() -> None:
-    """Shares, not counts, are compared: twice the samples is no growth."""
-    before = profile("s;old 500\ns;big 400\ns;small 100\n")
-    after = profile("s;new 1000\ns;big 200\ns;small 800\n")
-    changes = {c.function: c.change for c in compare(before, after)}
-    assert changes == {"old": Change.GONE, "new": Change.NEW, "big": Change.SHRUNK, "small": Change.GROWN}
+def test_merging_is_commutative_and_adds_up() -> None:
+    """The order of profiles does not matter, and no weight is lost; unlike weights are refused."""
+    one, two = profile("a;b 2\na 1\n 4\n"), profile("a;b 3\nc 7\n")
+    merged = merge([one, two], where="test")
+    assert merged == merge([two, one], where="test")
+    assert merged.stacks == {("a", "b"): 5, ("a",): 1, ("c",): 7}
+    assert (merged.total, merged.unread) == (one.total + two.total, 4)
+    with pytest.raises(ProfileError, match="PRO-103"):
+        merge([one, Profile({("a",): 1}, weight=Weight.BYTES)], where="test")
+    with pytest.raises(ProfileError, match="PRO-103"):
+        merge([], where="test")
 
 
-def test_a_difference_within_counting_noise_is_no_change() -> None:
-    """40 and 45 of 100 samples do not differ; 4,000 and 4,500 of 10,000 do."""
-    few = {c.function: c.change for c in compare(profile("a 40\nb 60\n"), profile("a 45\nb 55\n"))}
-    many = {c.function: c.change for c in compare(profile("a 4000\nb 6000\n"), profile("a 4500\nb 5500\n"))}
-    assert few == {"a": Change.UNCHANGED, "b": Change.UNCHANGED}
-    assert many == {"a": Change.GROWN, "b": Change.SHRUNK}
+def test_own_shares_add_up_to_one() -> None:
+    """Every sample has exactly one innermost function, whatever the profile."""
+    draw = random.Random(3)
+    for _ in range(50):
+        stacks = {tuple(draw.choices("abcdef", k=draw.randint(1, 6))): draw.randint(1, 10**6) for _ in range(20)}
+        made = Profile(stacks, weight=Weight.BYTES)
+        assert sum(own_weights(made).values()) == made.total
+        assert all(own_weights(made)[f] <= total <= made.total for f, total in total_weights(made).items())
 
 
-def test_the_noise_bound_rarely_alarms_on_the_same_program() -> None:
-    """Two samplings of one distribution differ beyond the bound in well under 2 percent of the functions."""
-    draw = random.Random(7)
-    alarms = functions = 0
-    for _ in range(200):
-        one, two = (Counter(draw.choices("abcdefgh", weights=range(1, 9), k=400)) for _ in range(2))
-        changes = compare(Profile({(f,): n for f, n in one.items()}), Profile({(f,): n for f, n in two.items()}))
-        functions += len(changes)
-        alarms += sum(c.change is not Change.UNCHANGED for c in changes)
-    assert functions > 1000
-    assert alarms / functions < 0.02
+def test_samples_behind_other_weights_shrink_with_what_is_dropped() -> None:
+    """Half of the time was waiting: half of the samples are left."""
+    made = Profile({("a",): 500, ("wait (threading.py)",): 500}, weight=Weight.NANOSECONDS, observed=80.0)
+    assert normalise(made).samples == 40
+    assert normalise(made).waiting == 500
 
 
-def test_an_empty_profile_cannot_be_compared() -> None:
-    """No samples is an error, never "nothing changed"."""
-    with pytest.raises(ProfileError, match="after"):
-        compare(profile("a 1\n"), Profile({}))
+def test_amounts_are_written_in_their_unit() -> None:
+    """Seconds, MiB and counts."""
+    assert Profile({("a",): 3 << 20}, weight=Weight.BYTES).amount == "3 MiB"
+    assert Profile({("a",): 2_500_000_000}, weight=Weight.NANOSECONDS).amount == "2.5 s"
+    assert Profile({("a",): 7}).amount == "7 samples"

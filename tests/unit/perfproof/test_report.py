@@ -145,7 +145,7 @@ def full() -> Evidence:
         },
         validation={
             **base.validation, "verdict": verdict, "guards": [guard], "interleaved": True, "mode": "proved",
-            "builds": {"baseline": "b1", "candidate": "b2"},
+            "builds": {"baseline": "b1", "candidate": "b2"}, "sequential": sequential(),
             "unguarded": [{"metric": "p99", "unit": "ms", "baseline": 1.0, "optimized": 2.0, "reason": "Reported."}],
             "calibration": {"note": "70 comparisons."}, "drift": {"note": "Differs by 1 %."},
         },
@@ -156,6 +156,26 @@ def full() -> Evidence:
         waivers=[waiver()],
         pictures={"evidence/flame.svg": "Flame graph", "evidence/blocks.svg": "Blocks", "evidence/load.svg": "Load"},
     )  # fmt: skip
+
+
+def sequential(stopped_because: str = "target and guards are decided") -> dict[str, Any]:
+    """Two looks, the first of which saw a regression."""
+    look = {
+        "look": 1,
+        "blocks": 8,
+        "confirmation_blocks": 0,
+        "confidence": 0.983333,
+        "target": "met",
+        "guards": {"cpu": "regression seen"},
+        "next": "confirm",
+        "more_blocks": 8,
+        "reason": "cpu looks worse",
+    }
+    return {
+        "looks": [look, {**look, "confirmation_blocks": 8, "next": "measure"}, {**look, "look": 2, "blocks": 16, "next": "stop"}],
+        "used_blocks": 24, "most_blocks": 32, "confidence": 0.95, "confirmed_regressions": [], "unconfirmed_regressions": [],
+        "stopped_because": stopped_because,
+    }  # fmt: skip
 
 
 def waiver(digest: str = "c" * 64) -> dict[str, Any]:
@@ -391,3 +411,10 @@ def test_pictures_that_would_make_the_page_too_large_stay_files() -> None:
 def test_only_a_path_below_the_report_becomes_a_picture(name: str) -> None:
     """Anything else is shown as a name."""
     assert "![" not in render_markdown(TITLE, (Section("A", (Picture(name, "caption"),)),))
+
+
+def test_the_looks_are_told_in_words() -> None:
+    """How many looks, how many of the authorized blocks, and why no more were measured."""
+    told, _ = written(full())
+    assert "Two looks, 24 of at most 32 blocks a side, stopped because target and guards are decided." in told
+    assert "| 1, with fresh blocks | 8 | 98.3333 % | met | cpu: regression seen | measure: cpu looks worse. |" in told

@@ -12,36 +12,32 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from perfproof.artifacts import Artifact, gate_result_name
+from perfproof.artifacts import Artifact
 from perfproof.change_proof import words_of
 from perfproof.cli import main
-from perfproof.config import load_protocol
-from perfproof.evidence import EntryType, EvidenceStore, LocalBackend, idempotency
-from perfproof.evidence.checkpoints import sign_checkpoint
 from perfproof.evidence.envelope import CheckpointKey, read_checkpoint_key
-from perfproof.evidence.manifest import build_manifest
-from perfproof.evidence.views import close_run
-from perfproof.parameters import read_parameters
-from perfproof.telemetry import document_bytes
-from perfproof.waivers import Approver, Waiver
 
 ROOT = Path(__file__).parents[3]
-CHANGE, ROLLED_BACK, LATER = "PR-482", "PR-480", "PR-490"
 
 
-def whole_cycles() -> Any:
-    """The module that writes whole cycles with the package's own producers."""
-    path = Path(__file__).parent / "gates" / "test_from_directory.py"
-    spec = importlib.util.spec_from_file_location("whole_cycles", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+def whole_cycles() -> ModuleType:
+    """The module that writes whole cycles, approvals included."""
+    name = "complete_cycle"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, ROOT / "tests" / "faults" / f"{name}.py")
+        assert spec is not None and spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+CYCLES: Any = whole_cycles()
+CHANGE, ROLLED_BACK, LATER = CYCLES.CHANGE, CYCLES.ROLLED_BACK, CYCLES.LATER
 
 
 def keygen(directory: Path) -> CheckpointKey:
@@ -67,62 +63,31 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def implemented(to: Any, *, comment: str, round_: int) -> None:
-    """The owner of the first optimization says what was deployed."""
-    record = {
-        "request_id": f"implementation-{round_}", "step": "implementation", "role": "task_owner", "map_index": 0, "round": round_,
-        "person": {"id": "owner", "name": "Olivia Oduya"}, "decision": "approve", "comment": comment, "assurance": "A1",
-        "evidence": [to.references["baseline-metrics.json"]],
-    }  # fmt: skip
-    to.log(EntryType.APPROVAL_GRANTED, record)
-
-
-def write_cycle(root: Path, key: CheckpointKey, *, after: float, expires: timedelta | None = None) -> None:
-    """A cycle up to its signed end, written by the package's producers; a failed gate 3 is waived if a time from now is given."""
-    cycles = whole_cycles()
-    data, now = cycles.PROTOCOL.read_bytes(), datetime.now(UTC)
-    protocol = load_protocol(data, where="demo.yaml")
-    store = EvidenceStore(LocalBackend(root), cycles.RUN)
-    genesis = {"dag_id": "performance_optimization", "run_id": "manual__1", "protocol_sha256": store.put_object(data)}
-    parameters = read_parameters({"protocol": "demo"}, protocol).document()
-    store.open_run(genesis={**genesis, "parameters": parameters}, time=cycles.NOW, actor=cycles.ACTOR)
-    to = cycles.Written(store, protocol, cycles.NOW)
-    cycles.write_phase_1(to)
-    to.judge(1)
-    cycles.write_phase_2(to)
-    to.judge(2)
-    implemented(to, comment=f"deployed {ROLLED_BACK}, a cache", round_=0)
-    implemented(to, comment=f"deployed with {CHANGE}, index added.", round_=1)
-    cycles.write_phase_3(to, after=after)
-    to.judge(3)
-    implemented(to, comment=f"merged {LATER} as well", round_=2)
-    if expires is not None:
-        people = tuple(Approver(f"{role}-1", f"Person of {role}", role) for role in ("product_owner", "sre_lead"))
-        reason, result = "the index has to go out before the sale", to.references[gate_result_name(3)]["sha256"]
-        waiver = Waiver(3, "improvement", reason, people, "demo-requester", store.run, result, cycles.NOW, now + expires)
-        to.log(EntryType.WAIVER_GRANTED, waiver.document())
-    cycles.write_phase_4(to)
-    to.judge(4)
-    idem = idempotency("artifact.published", "final manifest", 1, [])
-    store.publish(Artifact.MANIFEST, document_bytes(build_manifest(store, time=now)), idem=idem, time=now, actor=cycles.ACTOR)
-    close_run(store, body={}, idem=idempotency("run.closed", "close", 0, []), time=now, actor=cycles.ACTOR)
-    sign_checkpoint(store, key=key, time=now)
+@pytest.fixture(scope="module")
+def act_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the key that the acts of the cycles are signed with."""
+    path = tmp_path_factory.mktemp("acts") / "act-keys.json"
+    path.write_bytes(CYCLES.act_keys_document())
+    return path
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> dict[str, Path]:
-    """Evidence roots with one cycle each: passed, waived, and with a waiver that has expired."""
+    """Evidence roots with one cycle each: passed, waived, with a waiver that has expired, and one that stopped at gate 3."""
     key_id = json.loads((keys / "trust-root.json").read_bytes())["keys"][0]["id"]
     key = read_checkpoint_key((keys / "signing-key.pem").read_bytes(), key_id=key_id, where="test")
+    # When a waiver ends is a question about today.
+    now = datetime.now(UTC).replace(microsecond=0)
+    plans = {
+        "passed": CYCLES.Plan(key=key),
+        "waived": CYCLES.Plan(key=key, after=401.0, start=now - timedelta(days=2), waived_until=now + timedelta(days=5)),
+        "expired": CYCLES.Plan(key=key, after=401.0, start=now - timedelta(days=20), waived_until=now - timedelta(days=1)),
+        "unfinished": CYCLES.Plan(key=key, after=401.0, upto=3),
+    }
     roots = {}
-    for name, after, expires in (
-        ("passed", 258.0, None),
-        ("waived", 401.0, timedelta(days=5)),
-        ("expired", 401.0, timedelta(days=-1)),
-        ("unwaived", 401.0, None),
-    ):
+    for name, plan in plans.items():
         roots[name] = tmp_path_factory.mktemp(name)
-        write_cycle(roots[name], key, after=after, expires=expires)
+        CYCLES.write_cycle(roots[name], plan)
     return roots
 
 
@@ -148,19 +113,71 @@ def tampered(copy: Callable[[str], Path]) -> Path:
     return root
 
 
-def test_a_whole_cycle_is_verified_with_its_trust_root(made: dict[str, Path], keys: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Gates computed again, signatures checked: exit 0, and nothing is said to be unchecked."""
-    code = run("verify", str(only_cycle(made["passed"])), "--trust", str(keys / "trust-root.json"))
+def test_a_whole_cycle_is_verified_with_its_trust_root(
+    made: dict[str, Path], keys: Path, act_keys: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Gates computed again, signatures of checkpoints and acts checked: exit 0, and nothing is said to be unchecked."""
+    code = run("verify", str(only_cycle(made["passed"])), "--trust", str(keys / "trust-root.json"), "--act-keys", str(act_keys))
     shown = capsys.readouterr().out
     assert code == 0, shown
     assert "verified (entries" in shown and "not checked" not in shown
+    assert shown.splitlines()[0] == "assurance A1: the lowest of 11 approvals, by signed checkpoints and acts"
+
+
+def test_the_assurance_is_what_was_proved_and_not_what_is_claimed(
+    made: dict[str, Path], keys: Path, act_keys: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A1 stands in every record. Without a signature that was checked that is a claim: A0, and a demand for A1 is not met."""
+    directory, trust = str(only_cycle(made["passed"])), ("--trust", str(keys / "trust-root.json"))
+    demand = ("--min-assurance", "A1")
+    assert run("verify", directory) == 0
+    assert "assurance A0: the 11 approvals say A1, and no signature was checked that would show it\n" in capsys.readouterr().out
+    assert run("verify", directory, *demand) == 4
+    assert "the assurance that is proved here is A0, below A1" in capsys.readouterr().out
+    assert run("verify", directory, *demand, *trust) == 0
+    assert run("verify", directory, *demand, "--act-keys", str(act_keys)) == 0
+    assert run("verify", directory, "--min-assurance", "A2", *trust) == 4
+    capsys.readouterr()
+    assert run("verify", directory, "--json", *trust) == 0
+    assert json.loads(capsys.readouterr().out)["assurance"] == "A1"
+
+
+def test_evidence_that_is_not_whole_has_no_assurance(tampered: Path, keys: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """However many signatures are good."""
+    assert run("verify", str(only_cycle(tampered)), "--trust", str(keys / "trust-root.json")) == 1
+    assert "assurance A0: the 11 approvals say A1, and the evidence is not whole\n" in capsys.readouterr().out
+
+
+def test_a_cycle_without_approvals_has_no_assurance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody decided anything."""
+    directory = CYCLES.write_cycle(tmp_path, CYCLES.Plan(upto=0))
+    for file in (*directory.glob("log/*.json"), *directory.glob("checkpoints/*"), *directory.glob("approvals/*")):
+        if file.parent.name != "log" or int(file.name[:8]) > 2:
+            file.unlink()
+    assert run("verify", str(directory)) == 2
+    assert "assurance A0: no approval stands in this log\n" in capsys.readouterr().out
+
+
+def test_an_act_that_none_of_the_keys_signed_is_tampered(made: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A key of the same id with another secret, and a file that does not name the key."""
+    for number, document in enumerate(({"acts": "0" * 64}, {"others": "0" * 64})):
+        path = tmp_path / f"{number}.json"
+        path.write_text(json.dumps({"version": 1, "keys": document}))
+        assert run("verify", str(only_cycle(made["passed"])), "--act-keys", str(path)) == 1
+        shown = capsys.readouterr().out
+        assert shown.count("tampered: log/") >= 11 and "the act does not count" in shown
 
 
 def test_without_a_trust_root_one_line_says_what_was_not_checked(made: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     """In text and in JSON."""
     assert run("verify", str(only_cycle(made["passed"]))) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("not checked: ")]
-    assert lines == ["not checked: the signatures of 1 checkpoints (give --trust FILE); a whole rewrite would not be seen"]
+    assert len(lines) == 1
+    assert re.fullmatch(
+        r"not checked: the signatures of \d+ checkpoints \(give --trust FILE\); a whole rewrite would not be seen; "
+        r"the signatures of the acts of \d+ approvals \(give --act-keys FILE\)",
+        lines[0],
+    )
     assert run("verify", str(only_cycle(made["passed"])), "--json") == 0
     assert json.loads(capsys.readouterr().out)["not_checked"].startswith("not checked: the signatures")
 
@@ -220,14 +237,14 @@ def ask(root: Path, keys: Path, *, change: str = CHANGE, build: str | None = Non
     return run("verify", "--change", change, *more, "--root", str(root), "--trust", str(keys / "trust-root.json"))
 
 
-@pytest.mark.parametrize(("name", "code"), [("passed", 0), ("waived", 4), ("expired", 2), ("unwaived", 2)])
+@pytest.mark.parametrize(("name", "code"), [("passed", 0), ("waived", 4), ("expired", 2), ("unfinished", 2)])
 def test_a_change_is_answered_by_its_cycle(
     made: dict[str, Path], keys: Path, name: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The first word says which answer it is; builds and waivers are named."""
     assert ask(made[name], keys) == code
     shown = capsys.readouterr().out
-    assert shown.startswith({"unwaived": "unfinished"}.get(name, name) + ": change PR-482, 1 cycle\n"), shown
+    assert shown.startswith(f"{name}: change PR-482, 1 cycle\n"), shown
     assert "candidate " in shown
     if name in ("waived", "expired"):
         assert re.search(r"waiver of improvement of gate 3: (in force until|EXPIRED) \d{4}-", shown)
@@ -276,31 +293,45 @@ def test_a_reference_is_one_word_of_the_note(words: str) -> None:
 
 
 def pipeline_script() -> str:
-    """The five lines in docs/evidence.md."""
+    """The script of a pipeline in docs/evidence.md."""
     text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
-    found = re.search(r"```sh\n(perfproof verify --change .*?)```", text, re.DOTALL)
+    found = re.search(r"```sh\n(answer=\$\(perfproof verify --change .*?)```", text, re.DOTALL)
     assert found, "docs/evidence.md has the script of a pipeline"
     return found[1]
 
 
-def test_the_script_of_a_pipeline_tells_the_four_builds_apart(made: dict[str, Path], tampered: Path, keys: Path, tmp_path: Path) -> None:
-    """The documented five lines, run by a shell: none, expired, tampered and passed have words and exit codes of their own."""
+@pytest.mark.parametrize(
+    ("name", "code", "last"),
+    [
+        ("passed", 0, "deploy: passed"),
+        ("waived", 0, "deploy: waived"),
+        ("none", 1, "no deployment: none"),
+        ("expired", 1, "no deployment: expired"),
+        ("tampered", 1, "no deployment: tampered"),
+        ("unfinished", 1, "no deployment: unfinished"),
+        ("no root", 1, "no deployment: no answer"),
+    ],
+)
+def test_the_script_of_a_pipeline_tells_builds_apart(
+    made: dict[str, Path], tampered: Path, keys: Path, tmp_path: Path, name: str, code: int, last: str
+) -> None:
+    """The documented script, five lines at most, run as a pipeline runs it: exit code and last line say which build this is."""
     script = pipeline_script()
-    assert len(script.splitlines()) == 5
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-    said = {}
-    for name, root in {"none": empty, "expired": made["expired"], "tampered": tampered, "passed": made["passed"]}.items():
-        environment = {"PATH": path, "CHANGE": CHANGE, "BUILD": _candidate(made["passed"]), "EVIDENCE": str(root)}
-        environment["TRUST"] = str(keys / "trust-root.json")
-        shell = shutil.which("sh")
-        assert shell is not None
-        done = subprocess.run([shell, "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-        said[name] = (done.returncode, done.stdout.partition(":")[0], done.stdout.splitlines()[-1])
-    assert {name: code for name, (code, _, _) in said.items()} == {"none": 1, "expired": 1, "tampered": 1, "passed": 0}
-    assert {name: word for name, (_, word, _) in said.items()} == {name: name for name in said}
-    assert len({last for _, _, last in said.values()}) == 4 - 1, "none and expired are both not proved; their first word differs"
+    assert len(script.splitlines()) <= 5
+    roots = {**made, "tampered": tampered, "none": made["passed"], "no root": tmp_path / "missing"}
+    build = "a-build-that-no-cycle-measured" if name == "none" else _candidate(made["passed"])
+    shell = shutil.which("bash")
+    assert shell is not None
+    environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "CHANGE": CHANGE, "BUILD": build, "EVIDENCE": str(roots[name])}
+    environment["TRUST"] = str(keys / "trust-root.json")
+    done = subprocess.run(
+        [shell, "-eu", "-c", script], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    lines = done.stdout.splitlines()
+    assert (done.returncode, lines[-1]) == (code, last), done.stdout + done.stderr
+    if name != "no root":
+        assert lines[0].startswith(f"{name}: change {CHANGE}, build {build}, ")
+        assert done.stderr == ""
 
 
 def _candidate(root: Path) -> str:
@@ -331,3 +362,129 @@ def test_keygen_refuses_what_no_trust_root_may_say(arguments: list[str], tmp_pat
     assert run("keygen", str(tmp_path / "new"), *arguments) == 2
     assert capsys.readouterr().err.startswith("EVI-6")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_copy_is_verified_without_what_takes_long_to_import(made: dict[str, Path], keys: Path, act_keys: Path, tmp_path: Path) -> None:
+    """In a process of its own, on a copy of the directory alone: no Airflow, no bucket, no Great Expectations; seconds are printed."""
+    directory = shutil.copytree(only_cycle(made["passed"]), tmp_path / "a copy")
+    program = (
+        "import sys, time\n"
+        "began = time.perf_counter()\n"
+        "code = None\n"
+        "from perfproof.cli import main\n"
+        "try:\n"
+        "    main(sys.argv[1:])\n"
+        "except SystemExit as left:\n"
+        "    code = left.code\n"
+        "print('seconds', round(time.perf_counter() - began, 2))\n"
+        "print('imported', *sorted({name.partition('.')[0] for name in sys.modules}))\n"
+        "sys.exit(code)\n"
+    )
+    arguments = ["verify", str(directory), "--trust", str(keys / "trust-root.json"), "--act-keys", str(act_keys)]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60, cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    *_, seconds, imported = done.stdout.splitlines()
+    print(seconds)
+    assert "perfproof" in imported.split()
+    assert set(imported.split()) & {"airflow", "boto3", "great_expectations", "pandas", "requests", "rfc3987_syntax"} == set()
+
+
+def test_hostile_names_are_escaped_on_their_one_line(copy: Callable[[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """A name with line break, escape sequence and a turn of the writing direction, also as JSON."""
+    directory = only_cycle(copy("passed"))
+    name = "evidence/x\nverified (entries 1)\x1b[2J\u202e.json"
+    (directory / name).write_text("{}")
+    (directory / "verified: nothing\nto see").write_text("")
+    assert run("verify", str(directory)) == 0
+    shown = capsys.readouterr().out
+    assert shown.isascii() and "\x1b" not in shown
+    assert [line.partition(":")[0] for line in shown.splitlines()] == ["verified"] * 2 + ["assurance A0", "not checked"] + [
+        next(line for line in shown.splitlines() if line.startswith("verified (entries"))
+    ]
+    assert run("verify", str(directory), "--json") == 0
+    printed = capsys.readouterr().out
+    assert printed.isascii() and "\x1b" not in printed
+    assert {finding["where"] for finding in json.loads(printed)["findings"]} == {name, "verified: nothing\nto see"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{}", '{"version": 1}', '{"version": 1, "keys": {}}', '{"version": 2, "keys": {"k": "HEX"}}',
+        '{"version": true, "keys": {"k": "HEX"}}', '{"version": 1, "keys": {"k": "HEX", "k": "HEX"}}',
+        '{"version": 1, "keys": {"k": "HEXF"}}', '{"version": 1, "keys": {" ": "HEX"}}',
+        '{"version": 1, "keys": ["HEX"]}', '{"version": 1, "keys": {"k": "HEX"}, "more": "HEX"}', '{"version": 1, "keys": {"k": HEX}}',
+    ],
+)  # fmt: skip
+def test_a_file_that_holds_no_act_keys_is_refused_without_its_secret(
+    text: str, made: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line, exit 3; what is in the file is never shown."""
+    path, secret = tmp_path / "acts.json", "5ec2e7" * 10 + "abcd"
+    path.write_text(text.replace("HEX", secret))
+    assert run("verify", str(only_cycle(made["passed"])), "--act-keys", str(path)) == 3
+    caught = capsys.readouterr()
+    assert caught.out == "" and caught.err.startswith("EVI-633 ") and caught.err.count("\n") == 1
+    assert "5ec2e7" not in caught.err
+
+
+def documented(opening: str) -> str:
+    """The block of shell in docs/evidence.md that begins so."""
+    text = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
+    found = re.search(rf"```sh\n({re.escape(opening)}.*?)```", text, re.DOTALL)
+    assert found, f"docs/evidence.md has a block that begins with {opening}"
+    return found[1]
+
+
+def shell_in(directory: Path, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What a shell says to a script in a directory."""
+    shell = shutil.which("bash")
+    assert shell is not None
+    return subprocess.run(
+        [shell, "-euo", "pipefail", "-c", script], cwd=directory, capture_output=True, text=True, timeout=60, check=False,
+        env={"PATH": "/usr/bin:/bin:/usr/local/bin", **environment},
+    )  # fmt: skip
+
+
+def test_sha256sum_alone_checks_a_cycle(copy: Callable[[str], Path]) -> None:
+    """The documented commands, as they stand: silent on good evidence, and they name what was changed."""
+    if shutil.which("sha256sum") is None:
+        pytest.skip("sha256sum is not installed")
+    directory = only_cycle(copy("passed"))
+    sums, chain = documented("sha256sum "), documented("P=")
+    for script in (sums, chain):
+        good = shell_in(directory, script)
+        assert (good.returncode, good.stdout, good.stderr) == (0, "", "")
+    (directory / Artifact.IMPROVEMENT_NOTES).write_text("changed")
+    changed = shell_in(directory, sums)
+    assert changed.returncode != 0 and f"{Artifact.IMPROVEMENT_NOTES.value}: FAILED" in changed.stdout
+    entry = directory / "log" / "00000007.json"
+    data = entry.read_bytes()
+    entry.unlink()
+    entry.write_bytes(data.replace(b'"A1"', b'"A2"', 1))
+    assert shell_in(directory, chain).stdout == "broken at log/00000008.json\n"
+
+
+def test_openssl_alone_checks_the_last_checkpoint(copy: Callable[[str], Path], keys: Path, tmp_path: Path) -> None:
+    """The documented commands, as they stand, on a signed cycle: the signature, and the entry that it covers."""
+    missing = [name for name in ("openssl", "sha256sum") if shutil.which(name) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    directory, public = only_cycle(copy("passed")), tmp_path / "public.pem"
+    made_once = shell_in(directory, f"openssl pkey -in '{keys / 'signing-key.pem'}' -pubout > '{public}'")
+    assert made_once.returncode == 0, made_once.stderr
+    script = documented("C=")
+    good = shell_in(directory, script, PUBLIC=str(public))
+    last = max((directory / "log").iterdir())
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert good.stdout.splitlines() == ["Signature Verified Successfully", f"covers log/{last.name}"]
+    *_, before, newest = sorted((directory / "checkpoints").iterdir())
+    data = newest.read_bytes()
+    newest.unlink()
+    newest.write_bytes(before.read_bytes())
+    replaced = shell_in(directory, script, PUBLIC=str(public))
+    assert replaced.returncode != 0 and "covers" not in replaced.stdout, "another checkpoint under its name is about another head"
+    newest.write_bytes(data.replace(b'"sig":"', b'"sig":"AAAA', 1))
+    assert shell_in(directory, script, PUBLIC=str(public)).returncode != 0

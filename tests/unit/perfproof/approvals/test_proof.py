@@ -258,6 +258,20 @@ def test_one_person_in_two_roles_is_named(cycle: Any) -> None:
     assert any("APR-406" in problem for problem in found(cycle.store))
 
 
+@pytest.mark.parametrize(("first_day", "good"), [("2025-02-16", True), ("2025-02-17", False)])
+def test_a_deputy_answers_on_their_days_only(first_day: str, good: bool) -> None:
+    """By name and dates of the protocol file; on another day they hold no role."""
+    data = CYCLES.producers().PROTOCOL.read_text()
+    held = "people: [{id: demo-owner, name: demo-owner (demo account)}]"
+    days = f"first_day: '{first_day}', last_day: '2025-02-20'"
+    deputies = f"{held}\n    deputies: [{{id: demo-deputy, name: A Deputy, stands_for: demo-owner, {days}}}]"
+    cycle = CYCLES.open_cycle(MemoryBackend(), CYCLES.Plan(key=None, protocol=data.replace(held, deputies, 1).encode()))
+    decided(cycle, asked(cycle), alter_act=lambda a: replace(a, actor_id="demo-deputy", actor_name="demo-deputy"))
+    problems = found(cycle.store)
+    assert (problems == []) is good, problems
+    assert good or any("APR-403" in problem for problem in problems)
+
+
 def test_two_decisions_of_one_role_in_a_round_are_named(cycle: Any) -> None:
     """Asked again in the same round, and answered otherwise."""
     decided(cycle, asked(cycle))
@@ -411,11 +425,11 @@ def waived(written: dict[str, Any], alter: Callable[[dict[str, Any]], dict[str, 
     [
         ("reason", "because we say so and for no other reason", "something else than who decided wrote: reason"),
         ("expires_at", "2025-03-10T08:00:00Z", "something else than who decided wrote: expires_at"),
-        ("approvers", [], "something else than who decided wrote: approvers"),
+        ("approvers", [], "WAV-122 not a waiver"),
         ("requester", "somebody", "something else than who decided wrote: requester"),
         ("criterion", "regressions", "nobody who decided about this gate result waived this"),
         ("gate", 1, "not evaluated before"),
-        ("gate", 9, "not evaluated before"),
+        ("gate", 9, "WAV-122 not a waiver"),
         ("run", "another", "not evaluated before in this run"),
         ("result_sha256", "0" * 64, "something else than who decided wrote: result_sha256"),
         ("granted_at", "2025-01-01T08:00:00Z", "WAV-109"),

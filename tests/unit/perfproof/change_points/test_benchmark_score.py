@@ -40,6 +40,24 @@ def test_beyond_the_margin_is_missed(labelled: ModuleType) -> None:
     assert labelled.score({"a": [56]}, data).found == 0
 
 
+@pytest.mark.parametrize(
+    ("answers", "labels", "expected"),
+    [
+        ([], [], 1.0),
+        ([5], [5], 1.0),
+        # The segments 0-5 and 5-10 each overlap the whole by half.
+        ([], [5], 0.5),
+        # 0-10 is best covered by 0-5 or 5-10, by half.
+        ([5], [], 0.5),
+        # 0-5 by 0-4: 4/5; 5-10 by 4-10: 5/6.
+        ([4], [5], (5 * 4 / 5 + 5 * 5 / 6) / 10),
+    ],
+)
+def test_the_covering_weighs_the_best_overlap(labelled: ModuleType, answers: list[int], labels: list[int], expected: float) -> None:
+    """Of ten values, computed by hand."""
+    assert labelled.covering(answers, labels, length=10) == pytest.approx(expected)
+
+
 def test_both_layouts_are_read(labelled: ModuleType, tmp_path: Path) -> None:
     """Labels count from 0 and name the first value of the new regime."""
     (tmp_path / "series.json").write_text(json.dumps({"x": [1, None, 3], "y": [1]}))

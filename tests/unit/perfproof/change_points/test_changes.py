@@ -199,3 +199,12 @@ def test_the_fewest_values_are_just_enough() -> None:
     for count, expected in ((fewest, 1), (fewest - 1, 0)):
         values = [1.0 + i / 1000 for i in range(count // 2)] + [9.0 + i / 1000 for i in range(count - count // 2)]
         assert len(found(values)) == expected
+
+
+def test_values_of_any_size_are_searched() -> None:
+    """The largest and the smallest that a float can hold, without a warning."""
+    with np.errstate(all="raise", under="ignore"):
+        change = find_changes([1e308] * 20 + [-1e308] * 20, direction=LOWER).changes[0]
+        assert (change.index, change.before, change.after) == (20, 1e308, -1e308)
+        assert found([1e-320] * 20 + [2e-320] * 20) == [20]
+        assert found([1e-300, 1e300] * 20) == []

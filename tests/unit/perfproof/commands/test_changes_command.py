@@ -147,3 +147,112 @@ def test_a_column_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "p95: regression at 30:" in capsys.readouterr().out
     assert called(tmp_path / "a.csv", "--metric", "p50") == 0
     assert "1 missing" in capsys.readouterr().out
+
+
+def test_an_acknowledged_regression_is_exit_0_and_named_as_such(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With who and why; another regression in the same series still fails."""
+    file = csv_file(tmp_path / "a.csv", STEP)
+    acks = tmp_path / "acks.json"
+    acks.write_text(json.dumps({"value": [{"time": "2026-01-02T06:00Z", "reason": "TLS <on>", "by": "owner"}]}))
+    assert called(file, "--acknowledged", acks) == 0
+    assert "(acknowledged by owner: TLS <on>)" in capsys.readouterr().out
+    assert called(file, "--acknowledged", acks, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["series"][0]["changes"][0]["acknowledged"] == {"reason": "TLS <on>", "by": "owner"}
+    assert called(csv_file(tmp_path / "b.csv", [*STEP, *[v + 10 for v in STEP[30:]]]), "--acknowledged", acks) == 1
+    acks.write_text(json.dumps({"valve": [{"index": 30, "reason": "x", "by": "owner"}]}))
+    assert called(file, "--acknowledged", acks) == 2
+    assert "ART-475" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('{"a": [1, 2], "a": [3]}', "ART-461"),
+        ('{"a": 3}', "ART-461"),
+        ("[[1]]", "ART-466"),
+        ('{"a": [1, "x"]}', "ART-466"),
+        ('{"a": [1, {}]}', "ART-466"),
+        ('{"a": [true]}', "ART-466"),
+        ('"a"', "ART-461"),
+        ("", "ART-461"),
+        ('{"a": [1', "ART-461"),
+        ("[" * 100_000, "ART-461"),
+        ('{"a": [1' + "0" * 400 + "]}", "ART-466"),
+    ],
+)
+def test_other_json_on_standard_input_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str, code: str
+) -> None:
+    """Exit 2, nothing on standard output."""
+    from_stdin(monkeypatch, text)
+    assert called("--format", "json", "-") == 2
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err.count("\n")) == ("", 1) and captured.err.startswith(code)
+
+
+def test_nan_and_null_are_left_out_and_indices_stay_those_of_the_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Gaps before, between and at the change."""
+    values: list[float | None] = [None, *STEP[:10], float("nan"), None, *STEP[10:30], None, *STEP[30:]]
+    from_stdin(monkeypatch, json.dumps({"a": values, "b": [None] * 40}))
+    assert called("--format", "json", "-") == 0
+    assert json.loads(capsys.readouterr().out) == {"a": [34], "b": []}
+
+
+def test_parquet_is_read_as_csv_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Columns by name, null as missing."""
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table({"time": [f"t{i}" for i in range(51)], "p95": [None, *STEP], "build": ["b"] * 51})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    assert called(tmp_path / "a.parquet") == 1
+    assert "p95: regression at 31 (t31)" in capsys.readouterr().out
+
+
+def test_parquet_without_pyarrow_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what to install."""
+    for name in ("pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    assert called(tmp_path / "a.parquet") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("ART-464") and "pyarrow" in error and error.count("\n") == 1
+
+
+def test_requests_of_another_tool_become_blocks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A time and a latency per row: p95 of each minute, failed requests slower than all others."""
+    generator = np.random.default_rng(3)
+    lines = ["timeStamp,elapsed,success"]
+    for second in range(40 * 60):
+        slow = 2.0 if second >= 25 * 60 else 1.0
+        lines += [f"{1_700_000_000_000 + second * 1000 + k * 250},{slow * generator.lognormal(4, 0.1):.0f},true" for k in range(4)]
+    text = "\n".join(lines)
+    (tmp_path / "a.csv").write_text(text.replace("timeStamp", "timestamp"))
+    assert called(tmp_path / "a.csv", "--metric", "p95") == 1
+    assert "p95: regression at 25" in capsys.readouterr().out
+    (tmp_path / "b.csv").write_text(text.replace("timeStamp", "timestamp").replace("true", "false"))
+    assert called(tmp_path / "b.csv", "--metric", "p95") == 4
+    (tmp_path / "c.csv").write_text("timestamp,latency\nyesterday,3\n")
+    assert called(tmp_path / "c.csv", "--metric", "p95") == 2
+    assert "ART-470" in capsys.readouterr().err
+
+
+def test_hostile_names_stay_text_in_the_plot(tmp_path: Path) -> None:
+    """No element, formula or control character comes out of a name, and nothing is fetched from elsewhere."""
+    name = '<script>alert(1)</script>$x$\x1b" onload="x'
+    (tmp_path / "a.json").write_text(json.dumps({name: STEP}))
+    assert called(tmp_path / "a.json", "--plot", tmp_path / "a.svg") == 1
+    text = (tmp_path / "a.svg").read_text()
+    ET.fromstring(text)  # noqa: S314  just written
+    assert "<script" not in text and "\x1b" not in text
+    assert [part for part in text.split('href="')[1:] if not part.startswith("#")] == []
+
+
+def test_values_too_large_for_an_axis_are_no_error(tmp_path: Path) -> None:
+    """The plot says so, of a history as of two sides."""
+    (tmp_path / "a.json").write_text(json.dumps({"x": [1e308] * 20 + [-1e308] * 20}))
+    assert called(tmp_path / "a.json", "--plot", tmp_path / "a.svg") == 0
+    with pytest.raises(SystemExit):
+        main(["judge", str(tmp_path / "a.json"), str(tmp_path / "a.json"), "--plot", str(tmp_path / "b.svg")])
+    for name in ("a.svg", "b.svg"):
+        assert "too large to draw" in (tmp_path / name).read_text()

@@ -124,3 +124,97 @@ def test_usage_is_exit_2(tmp_path: Path, before: Path, capsys: pytest.CaptureFix
     ):
         assert called(*arguments) == 2
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_single_requests_are_no_units_to_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a latency to sum them up by, they are refused; with one, each minute is a block."""
+    sides = []
+    for name, factor in (("a", 1.0), ("b", 1.5)):
+        generator = np.random.default_rng(len(sides))
+        rows_ = [f"{1_700_000_000 + i / 4},{factor * generator.lognormal(4, 0.1):.2f}" for i in range(8 * 240)]
+        sides.append(tmp_path / f"{name}.csv")
+        sides[-1].write_text("\n".join(["timestamp,latency", *rows_]))
+    assert called(*sides) == 2
+    assert "ART-471" in capsys.readouterr().err
+    assert called(*sides, "--metric", "p95", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["blocks"] in ([8, 8], [7, 7])
+
+
+SLO = "objectives:\n  - sli: p95\n    pass:\n      - criteria: ['<=+10%']\n  - sli: build\ntotal_score: {pass: 90%}\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code", "words"),
+    [
+        ("time,p95\n1,90\n2,100\n", '{"p95": 110}', 0, "pass"),
+        ("time,p95\n1,90\n2,100\n", '{"p95": 111}', 1, "violates <=+10% (of 100: 110)"),
+        ("p95\n", '{"p95": 1}', 4, "there is no earlier value"),
+        ("p95,result\n100,fail\n", '{"p95": null}', 1, "no value"),
+        ("p95\n100\n", '[{"p95": 110, "name": "x"}]', 0, "pass"),
+    ],
+)
+def test_keptns_rules_from_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], before: str, after: str, code: int, words: str
+) -> None:
+    """Earlier evaluations as rows, this one as an object."""
+    for name, text in (("slo.yaml", SLO), ("b.csv", before), ("a.json", after)):
+        (tmp_path / name).write_text(text)
+    assert called("--slo", tmp_path / "slo.yaml", tmp_path / "b.csv", tmp_path / "a.json") == code
+    assert words in capsys.readouterr().out
+    assert called("--slo", tmp_path / "slo.yaml", tmp_path / "b.csv", tmp_path / "a.json", "--json") == code
+    assert json.loads(capsys.readouterr().out)["rules"] == "keptn"
+
+
+def test_one_evaluation_can_be_rows_of_sli_and_value(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And junit has a case for each SLI and one for the total."""
+    (tmp_path / "slo.yaml").write_text(SLO)
+    (tmp_path / "b.csv").write_text("p95\n100\n")
+    (tmp_path / "a.csv").write_text("sli,value\np95,120\n")
+    assert called("--slo", tmp_path / "slo.yaml", tmp_path / "b.csv", tmp_path / "a.csv", "--junit") == 1
+    root = ET.fromstring(capsys.readouterr().out)  # noqa: S314  just written
+    assert [(case.get("name"), len(case.findall("failure"))) for case in root] == [("p95", 1), ("build", 0), ("total score", 1)]
+
+
+def test_which_evaluations_passed_is_not_guessed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that counts passed ones only needs the column `result`, with words that are results."""
+    (tmp_path / "slo.yaml").write_text("comparison: {include_result_with_score: pass}\n" + SLO)
+    (tmp_path / "a.json").write_text('{"p95": 110}')
+    for text, code in (("p95\n100\n", 2), ("p95,result\n100,good\n", 2), ("p95,result\n100,pass\n", 0), ("p95,result\n100,fail\n50,\n", 4)):
+        (tmp_path / "b.csv").write_text(text)
+        assert called("--slo", tmp_path / "slo.yaml", tmp_path / "b.csv", tmp_path / "a.json") == code, text
+        assert capsys.readouterr().err.count("\n") == (code == 2)
+
+
+def test_kayentas_rules_from_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A column of values per metric and side."""
+    config = {
+        "metrics": [{"name": "p95", "groups": ["g"], "analysisConfigurations": {"canary": {"direction": "increase"}}}],
+        "classifier": {"groupWeights": {"g": 100}, "scoreThresholds": {"pass": 95, "marginal": 75}},
+    }
+    (tmp_path / "canary.json").write_text(json.dumps(config))
+    (tmp_path / "b.json").write_text(json.dumps({"p95": BASE, "other": ["x"]}))
+    for factor, code, answer in ((1.0, 0, "pass"), (1.5, 1, "fail")):
+        (tmp_path / "a.csv").write_text("\n".join(["p95", *(str(v * factor) for v in BASE)]))
+        assert called("--kayenta", tmp_path / "canary.json", tmp_path / "b.json", tmp_path / "a.csv", "--json") == code
+        document = json.loads(capsys.readouterr().out)
+        assert (document["rules"], document["answer"]) == ("kayenta", answer)
+    (tmp_path / "a.csv").write_text("p50\n1\n")
+    assert called("--kayenta", tmp_path / "canary.json", tmp_path / "b.json", tmp_path / "a.csv") == 1
+
+
+def test_imported_rules_refuse_what_they_do_not_use(tmp_path: Path, before: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An option that would change nothing is a misunderstanding."""
+    (tmp_path / "slo.yaml").write_text(SLO)
+    for arguments in (["--threshold", "15"], ["--metric", "p95"], ["--plot", str(tmp_path / "x.svg")]):
+        assert called("--slo", tmp_path / "slo.yaml", before, before, *arguments) == 2
+        assert "PAR-333" in capsys.readouterr().err
+    assert called("--slo", tmp_path / "none.yaml", before, before) == 2
+
+
+def test_both_sides_of_the_plot_have_hostile_names_as_text(tmp_path: Path) -> None:
+    """A name from a file cannot become an element or a formula."""
+    (tmp_path / "a.json").write_text(json.dumps({"<g onload='x'>$\\frac$": BASE}))
+    assert called(tmp_path / "a.json", tmp_path / "a.json", "--plot", tmp_path / "a.svg") in (0, 4)
+    text = (tmp_path / "a.svg").read_text()
+    ET.fromstring(text)  # noqa: S314  just written
+    assert "<g onload" not in text

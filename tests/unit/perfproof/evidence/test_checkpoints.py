@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from perfproof.evidence.manifest import genesis_of
 from perfproof.evidence.records import canonical, entry_time
 from perfproof.evidence.trust import TrustRoot, read_trust_root
 from perfproof.evidence.verdict import Outcome, Verification
-from perfproof.evidence.verify import verify
+from perfproof.evidence.verify import verify, verify_run
 from perfproof.telemetry import sha256_hex
 
 KEY = CheckpointKey("k1", Ed25519PrivateKey.generate())
@@ -363,21 +362,40 @@ def test_openssl_alone_checks_a_checkpoint(signed: Path, tmp_path: Path) -> None
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode != 0
 
 
-def test_the_documented_commands_check_a_checkpoint(signed: Path) -> None:
-    """The block in docs/evidence.md, as it stands there, run by a shell in the directory of the run."""
-    missing = [name for name in ("openssl", "jq", "base64", "bash") if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    text = (Path(__file__).parents[4] / "docs" / "evidence.md").read_text(encoding="utf-8")
-    block = re.search(r"```sh\n(C=checkpoints/.*?)```", text, re.DOTALL)
-    assert block, "docs/evidence.md has the block"
-    name = last_of(signed).name
-    script = block[1].replace("00000017.dsse.json", name)
-    pem = KEY.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (signed / "public.pem").write_bytes(pem)
-    shell = shutil.which("bash")
-    assert shell is not None
-    done = subprocess.run([shell, "-ec", script], cwd=signed, capture_output=True, text=True, timeout=30, check=False)
-    assert (done.returncode, "Verified Successfully" in done.stdout) == (0, True), done.stderr
-    head = json.loads((signed / "payload.json").read_bytes())["predicate"]["log"]["head"]
-    assert head == sha256_hex((signed / "log" / f"{name[:8]}.json").read_bytes())
+def test_a_checkpoint_that_was_removed_is_missed_by_the_later_ones(
+    memory_store: EvidenceStore, now: datetime, note: Callable[..., Any]
+) -> None:
+    """Each one names those before it; the last one is missed at the log's end."""
+    backend, run = memory_store.backend, memory_store.run
+    assert isinstance(backend, MemoryBackend)
+    names = []
+    for number in range(3):
+        note(memory_store, "gate.evaluated", {"gate": number}, step=str(number))
+        names.append(sign_checkpoint(memory_store, key=KEY, time=now))
+    whole = dict(backend.data)
+    for name in names[:2]:
+        backend.data = {key: data for key, data in whole.items() if not key.endswith(name)}
+        for given in (trust(), None):
+            assert bad(verify_run(backend, run, trust=given)) == {name}
+    backend.data = {key: data for key, data in whole.items() if not key.endswith(names[2])}
+    found = verify_run(backend, run, trust=trust())
+    assert bad(found) == set() and "log/00000003.json" in {f.where for f in found.findings if f.outcome is Outcome.UNFINISHED}
+
+
+def test_checkpoints_of_an_older_version_count(memory_store: EvidenceStore, now: datetime, note: Callable[..., Any]) -> None:
+    """They do not name those before them, and nothing is missed."""
+    store = memory_store
+    statement = statement_at(store.entries(), genesis=genesis_of(store, store.entries()), built_at=entry_time(now))
+    store.backend.create(f"{store.run}/checkpoints/00000000.dsse.json", seal(canonical(statement, where="test"), key=KEY))
+    note(store, "announce", {})
+    sign_checkpoint(store, key=KEY, time=now)
+    assert bad(verify_run(store.backend, store.run, trust=trust())) == set()
+
+
+def test_an_end_of_the_run_that_nobody_signed_does_not_close_it(finished_run: Path) -> None:
+    """Somebody without the key appends `run.closed` to a run that stopped."""
+    size = len(list((finished_run / "log").iterdir()))
+    checkpoint_of(finished_run, size - 1)
+    verification = verify(finished_run, trust=trust())
+    assert verification.outcome is Outcome.UNFINISHED
+    assert [f.where for f in verification.findings] == [f"log/{size - 1:08d}.json"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import time as clock
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from perfproof.errors import EvidenceError, Tampered
 from perfproof.evidence import Actor, EvidenceStore, LocalBackend, MemoryBackend, Missing, Reference, idempotency
@@ -249,3 +251,81 @@ def test_two_hundred_entries_are_read_quickly(disk_store: EvidenceStore, note: C
         assert len(EvidenceStore(root, disk_store.run).entries()) == 201
         seconds.append(clock.perf_counter() - start)
     assert min(seconds) < 0.25
+
+
+def test_an_append_costs_the_same_in_a_long_log(memory_store: EvidenceStore, note: Callable[..., Any]) -> None:
+    """A store that lives on reads one entry and lists nothing, however many there are."""
+    calls: list[str] = []
+
+    class Counted(MemoryBackend):
+        def names(self, prefix: str) -> list[str]:
+            calls.append("names")
+            return super().names(prefix)
+
+        def read(self, key: str) -> bytes:
+            calls.append("read")
+            return super().read(key)
+
+    counted = Counted()
+    assert isinstance(memory_store.backend, MemoryBackend)
+    counted.data = memory_store.backend.data
+    store = EvidenceStore(counted, memory_store.run)
+    made = []
+    for number in range(100):
+        calls.clear()
+        note(store, "announce", {}, step=str(number))
+        made.append(list(calls))
+    assert made[0] == ["names", "read"]
+    assert made[1:] == [["read"]] * 99
+
+
+def test_an_append_finds_what_others_committed_since(memory_store: EvidenceStore, note: Callable[..., Any]) -> None:
+    """A store that has not looked for a while commits nothing twice and hangs on the true end."""
+    other = EvidenceStore(memory_store.backend, memory_store.run)
+    other.entries()
+    for number in range(5):
+        note(memory_store, "announce", {"by": "first"}, step=str(number))
+    assert note(other, "announce", {"by": "other"}, step="3").body == {"by": "first"}
+    assert note(other, "announce", {"by": "other"}, step="new").seq == 6
+    assert [entry.seq for entry in EvidenceStore(memory_store.backend, memory_store.run).entries()] == list(range(7))
+
+
+@pytest.mark.parametrize("change", ["cut", "changed"])
+def test_a_log_whose_end_was_touched_is_not_continued(memory_store: EvidenceStore, note: Callable[..., Any], change: str) -> None:
+    """Also by a store that knows it from before."""
+    for number in range(3):
+        note(memory_store, "announce", {}, step=str(number))
+    assert isinstance(memory_store.backend, MemoryBackend)
+    data = memory_store.backend.data
+    last = f"{memory_store.run}/log/00000003.json"
+    if change == "cut":
+        del data[last]
+    else:
+        data[last] = data[last].replace(b"a_task", b"b_task")
+    before = dict(data)
+    with pytest.raises(Tampered, match=r"EVI-60[34] .*/log/00000003\.json"):
+        note(memory_store, "announce", {}, step="new")
+    assert data == before
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(body=st.dictionaries(st.text(max_size=8), JSON, max_size=4))
+def test_every_entry_that_is_committed_can_be_read_again(body: dict[str, Any]) -> None:
+    """Whatever JSON can hold; what it cannot hold, or a reader would refuse, is not committed."""
+    now, actor = datetime(2025, 2, 16, 10, 0, tzinfo=UTC), Actor(kind="task", id="a_task")
+    store = EvidenceStore(MemoryBackend(), "run-1")
+    store.open_run(genesis={}, time=now, actor=actor)
+    try:
+        entry = store.append(type="announce", body=body, idem=idempotency("a", "x", 0, []), time=now, actor=actor)
+    except EvidenceError:
+        assert len(store.entries()) == 1
+        return
+    again = EvidenceStore(store.backend, "run-1").entries()
+    assert again[1] == entry
+    assert again[1].as_bytes() == store.backend.read("run-1/log/00000001.json")

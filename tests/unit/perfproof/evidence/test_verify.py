@@ -352,3 +352,45 @@ def test_reading_refuses_changed_content(finished_run: Path) -> None:
     (root / run / "objects" / "sha256" / reference.sha256).unlink()
     with pytest.raises(Tampered, match="EVI-605"):
         store.read("optimization-plan.json")
+
+
+def test_an_entry_with_a_number_far_beyond_the_log_is_found_at_once(finished_run: Path) -> None:
+    """A gap is one finding, not a hundred million."""
+    (finished_run / "log" / "99999999.json").write_bytes((finished_run / "log" / "00000003.json").read_bytes())
+    verification = verify(finished_run)
+    last = len(list((finished_run / "log").iterdir())) - 1
+    assert f"log/{last:08d}.json" in bad_places(verification) and "log/99999999.json" in bad_places(verification)
+    assert len(verification.findings) < 10
+
+
+@pytest.mark.parametrize("name", ["protocol-execution-log.jsonl", "SHA256SUMS"])
+def test_a_view_of_the_log_that_is_missing_was_removed_if_the_run_was_closed(finished_run: Path, name: str) -> None:
+    """It is written before the run is closed; while a run is open it may not be there yet."""
+    (finished_run / name).unlink()
+    assert bad_places(verify(finished_run)) == {name}
+
+
+@pytest.mark.parametrize(
+    "error", [KeyError("x"), TypeError("x"), ValueError("x"), AttributeError("x"), RecursionError(), ZeroDivisionError()]
+)
+def test_evidence_on_which_a_check_breaks_is_tampered(finished_run: Path, error: Exception) -> None:
+    """A document of any shape costs the verifier neither its answer nor a traceback."""
+
+    def broken(store: EvidenceStore) -> list[Finding]:
+        raise error
+
+    verification = verify(finished_run, checks=[broken])
+    assert verification.outcome is Outcome.TAMPERED
+    assert type(error).__name__ in verification.findings[-1].what
+
+
+@pytest.mark.parametrize("value", [[], {}, None, 7, [["x"]]])
+@pytest.mark.parametrize("type_", ["approval.granted", "approval.void", "gate.evaluated", "waiver.granted", "approval.requested"])
+def test_entries_of_any_shape_are_read_without_a_traceback(
+    memory_store: EvidenceStore, publish: Callable[..., Any], note: Callable[..., Any], type_: str, value: Any
+) -> None:
+    """Only publications have a shape that every reader of the log demands."""
+    keys = ("request_id", "gate", "person", "evidence", "assurance", "act", "role", "step", "request", "result")
+    publish(memory_store, "hypothesis-log.md", "x")
+    note(memory_store, type_, dict.fromkeys(keys, value))
+    assert verify_run(memory_store.backend, memory_store.run).outcome in (Outcome.UNFINISHED, Outcome.TAMPERED)

@@ -52,6 +52,19 @@ def test_a_proved_improvement_passes_in_mode_proved(cycle: Any) -> None:
     assert cycle.gate_3().outcome is Outcome.PASS
 
 
+def test_blocks_that_confirmed_a_regression_do_not_count_for_the_target(cycle: Any) -> None:
+    """Three blocks a side and four fresh ones are three: too few."""
+    judged(cycle, label="proved", low=20.1, high=33.0)
+    for block in cycle.measurement["blocks"]:
+        block["confirmation"] = False
+    cycle.measurement["blocks"] = [b for i, b in enumerate(cycle.measurement["blocks"]) if i % 4 < 3]
+    cycle.measurement["blocks"] += [{"side": s, "valid": True, "confirmation": True} for s in ("baseline", "candidate") for _ in range(4)]
+    cycle.validation["traces_to"]["measurement"] = next(e for e in cycle.evidence() if e["name"] == "evidence/measurement.json")
+    result = cycle.gate_3()
+    assert result.outcome is Outcome.INDETERMINATE
+    assert next(c for c in result.criteria if c.criterion == "blocks_per_side").actual == 3
+
+
 @pytest.mark.parametrize(
     ("label", "low", "high", "optimized", "outcome"),
     [

@@ -10,7 +10,7 @@ import pytest
 
 from perfproof.config import Abort, Protocol, Target
 from perfproof.errors import LoadError
-from perfproof.load.authorization import Authorization, authorization_document, check_authorized, read_authorization
+from perfproof.load.authorization import Authorization, authorization_document, check_authorized, read_authorization, why_no_room
 from perfproof.load.plan import LoadPlan, Scenario, Stage, plan_for
 
 NOW = datetime(2025, 2, 16, 14, 0, tzinfo=UTC)
@@ -84,3 +84,42 @@ def test_the_last_authorized_test_may_run(plan: LoadPlan, authorization: Authori
     last = NOW + timedelta(minutes=59, seconds=49)
     spelled = replace(authorization, targets=(Target("::ffff:127.0.0.1", 8001),))
     check_authorized(plan, authorization=spelled, tests_so_far=2, now=last)
+
+
+def test_the_sre_lead_sees_the_most_tests_that_a_round_may_take(demo: Protocol) -> None:
+    """Blocks that are added while the verdict is open are authorized before anything is sent."""
+    planned = authorization_document(demo.load, profile=demo.load.profiles["demo"], now=NOW)["planned"]
+    assert "8 blocks a side" in planned["measurement"] and "at most 24 a side" in planned["measurement"]
+    assert planned["tests"] == "at most 52 in one round of the cycle, 48 of them blocks"
+
+
+def test_without_further_blocks_only_the_first_are_shown(demo: Protocol) -> None:
+    """One look is one look."""
+    profile = demo.load.profiles["demo"]
+    alone = replace(profile, measurement=replace(profile.measurement, max_blocks=None))
+    planned = authorization_document(demo.load, profile=alone, now=NOW)["planned"]
+    assert planned["measurement"] == "8 blocks a side, each 25 requests/s for 6 s"
+    assert planned["tests"].startswith("at most 20 in one round")
+
+
+@pytest.mark.parametrize(
+    ("tests", "so_far", "later", "found"),
+    [
+        (2, 1, timedelta(0), None),
+        (3, 1, timedelta(0), "3 more tests are needed and 2 of 3 authorized ones are left"),
+        (2, 5, timedelta(0), "2 more tests are needed and 0 of 3 authorized ones are left"),
+        (
+            2,
+            0,
+            timedelta(minutes=59, seconds=30),
+            "2 more tests would not end within the authorized window, which closes at 2025-02-16T15:00:00Z",
+        ),
+        (1, 0, timedelta(minutes=59, seconds=30), None),
+    ],
+)
+def test_room_is_looked_for_before_more_is_measured(
+    plan: LoadPlan, authorization: Authorization, tests: int, so_far: int, later: timedelta, found: str | None
+) -> None:
+    """By number and by time, pauses included: half an authorized measurement would be load for nothing."""
+    room = why_no_room(plan, authorization=authorization, tests=tests, pause_seconds=10, tests_so_far=so_far, now=NOW + later)
+    assert room == found
