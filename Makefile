@@ -9,7 +9,7 @@ OPTIMIZATION ?= index+batch
 # Byte code is worth writing: without it every Airflow process compiles Airflow again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-stop test test-unit test-long faults tamper bench-judge test-e2e compose-env lint lock clean-demo
+.PHONY: help install demo demo-stop test test-unit test-long faults tamper audit sbom bench-evidence bench-judge test-e2e compose-env lint lock clean-demo
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,9 @@ faults: install ## inject a fault at every file call of every writer of evidence
 tamper: install ## change a signed cycle's evidence in every way, and count what is found
 	$(BIN)/python tests/faults/tamper.py
 
+bench-evidence: install ## what an append costs, beside bare writes; speed of the search for secrets
+	$(BIN)/python bench/evidence.py
+
 bench-judge: install ## the judge against labelled series and synthetic pairs (LABELLED=DIR, OTAVA_PYTHON=python)
 	$(BIN)/python bench/judge.py $(if $(LABELLED),--labelled $(LABELLED)) $(if $(OTAVA_PYTHON),--otava-python $(OTAVA_PYTHON))
 
@@ -58,10 +61,19 @@ test-e2e: install ## the tests that start a real Airflow
 compose-env: install ## write .env for docker-compose.yaml with generated secrets
 	$(BIN)/python -m perfproof_demo.compose_env .env
 
-lint: install ## ruff and mypy
+lint: install ## ruff, mypy and bandit
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit -q -c pyproject.toml -r include plugins dags
+
+audit: install ## look up every locked dependency in the public list of known vulnerabilities
+	@$(BIN)/pip-audit --requirement requirements.lock --require-hashes --disable-pip --strict --progress-spinner off || { \
+		echo "audit failed: a dependency has a known vulnerability or could not be looked up (see above); neither is a pass" >&2; exit 1; }
+
+sbom: install ## CycloneDX of the locked environment, dist/perfproof.cdx.json
+	mkdir -p dist
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --sv 1.6 --of JSON --validate -o dist/perfproof.cdx.json $(BIN)/python
 
 lock: ## write requirements.lock anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --group dev --group build --universal --python-version 3.11 \

@@ -13,7 +13,8 @@ from perfproof.config import Service
 from perfproof.errors import ProfileError
 from perfproof.findings import HOT_PATH, HOT_SHARE, findings_of
 from perfproof.moments import stamp
-from perfproof.profiles import Profile, hot_functions, hot_paths, normalise, parse_collapsed
+from perfproof.profile_formats.collapsed import parse_collapsed
+from perfproof.profiles import Profile, hot_functions, hot_paths, normalise
 from perfproof.query_plans import plan_lines
 
 # A share of 25 percent is known to +-11 points (95 percent confidence) from 60 samples; from fewer nothing is said.
@@ -93,7 +94,7 @@ def _inconclusive(service: Service, profile: Profile, requests: Mapping[str, int
     if profile.unread > MAX_UNREAD * (profile.samples + profile.unread):
         reasons.append(f"{profile.unread} samples could not be read by the profiler")
     for transaction in service.transactions:
-        count = requests.get(transaction.name, 0)
+        count = requests.get(transaction.name, 0)  # a mapping, not the library  # nosec B113
         if transaction.profiled and count < MIN_REQUESTS:
             reasons.append(
                 f"transaction {transaction.name} received {count} requests while it was profiled, at least {MIN_REQUESTS} are needed"

@@ -1,15 +1,15 @@
-"""Flame graphs as SVG: one profile, or the difference of two.
+"""Flame graphs as SVG: the layout of frames, the drawing, and the graph of one profile.
 
-A frame's width is its share of the samples, a frame stands on its caller. No script, nothing loaded from elsewhere, the
+A frame's width is its share of the weights, a frame stands on its caller. No script, nothing loaded from elsewhere, the
 same bytes for the same profile; everything a process supplied is escaped.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape  # escapes, parses none  # nosec B406
 
 from perfproof.profiles import Profile
 
@@ -30,9 +30,15 @@ class _Node:
     after: float = 0.0
     children: dict[str, _Node] = field(default_factory=dict)
 
+    @property
+    def width(self) -> float:
+        return (self.before + self.after) / 2
+
 
 @dataclass(frozen=True, slots=True)
-class _Box:
+class Box:
+    """A frame as it is drawn: its place in pixels, and its shares (0 to 1) before and after, equal where there is one profile."""
+
     name: str
     depth: int
     left: float
@@ -43,27 +49,24 @@ class _Box:
 
 def flame_graph(profile: Profile, *, title: str) -> str:
     """SVG of `profile`. A profile without samples gives a graph that says so."""
+    caption = f"{profile.amount}. Width is the share of {profile.weight.value}; a frame stands on its caller."
+    return draw(
+        layout(profile, profile), title=title, caption=caption,
+        colour=lambda box: _colour(box.name), words=lambda box: f"{100 * box.after:.1f} %",
+    )  # fmt: skip
+
+
+def layout(before: Profile, after: Profile) -> list[Box]:
+    """The boxes of all frames, outer before inner, left to right by name. A frame is as wide as the mean of its two shares."""
     root = _Node()
-    _add(root, profile.stacks, profile.samples, side="after")
-    caption = f"{profile.samples} samples. Width is the share of samples; a frame stands on its caller."
-    return _svg(root, title=title, caption=caption, difference=False)
+    for profile, side in ((before, "before"), (after, "after")):
+        _add(root, profile.stacks, profile.total, side=side)
+    return list(_boxes(root))
 
 
-def difference_graph(before: Profile, after: Profile, *, title: str) -> str:
-    """SVG of what changed from `before` to `after`, both as shares of their own samples.
-
-    Red frames grew, blue frames shrank. A frame is as wide as the mean of its two shares, so that what is gone stays visible.
-    """
-    root = _Node()
-    _add(root, before.stacks, before.samples, side="before")
-    _add(root, after.stacks, after.samples, side="after")
-    caption = f"{before.samples} samples before, {after.samples} after. Red grew, blue shrank; width is the mean of both shares."
-    return _svg(root, title=title, caption=caption, difference=True)
-
-
-def _add(root: _Node, stacks: Mapping[tuple[str, ...], int], samples: int, *, side: str) -> None:
-    for stack, count in sorted(stacks.items()):
-        share = count / samples
+def _add(root: _Node, stacks: Mapping[tuple[str, ...], int], whole: int, *, side: str) -> None:
+    for stack, weight in sorted(stacks.items()):
+        share = weight / whole
         node = root
         _count(node, share, side)
         for frame in stack[:MAX_DEPTH]:
@@ -78,26 +81,23 @@ def _count(node: _Node, share: float, side: str) -> None:
         node.after += share
 
 
-def _boxes(root: _Node, *, difference: bool) -> Iterator[_Box]:
-    """Boxes in drawing order: outer before inner, left to right by name."""
+def _boxes(root: _Node) -> Iterator[Box]:
     waiting = [("all", root, 0, 0.0)]
     while waiting:
         name, node, depth, left = waiting.pop()
-        width = WIDTH * _share(node, difference)
-        yield _Box(name, depth, left, width, node.before, node.after)
+        yield Box(name, depth, left, WIDTH * node.width, node.before, node.after)
         inner: list[tuple[str, _Node, int, float]] = []
         for child_name, child in sorted(node.children.items()):
             inner.append((child_name, child, depth + 1, left))
-            left += WIDTH * _share(child, difference)
+            left += WIDTH * child.width
         waiting.extend(reversed(inner))
 
 
-def _share(node: _Node, difference: bool) -> float:
-    return (node.before + node.after) / 2 if difference else node.after
+def draw(boxes: list[Box], *, title: str, caption: str, colour: Callable[[Box], str], words: Callable[[Box], str]) -> str:
+    """SVG of `boxes`; `colour` gives a frame's fill, `words` what its tooltip says beside its name.
 
-
-def _svg(root: _Node, *, title: str, caption: str, difference: bool) -> str:
-    boxes = list(_boxes(root, difference=difference))
+    Frames that are too narrow, too many or too deep to be seen are left out, and counted in the caption.
+    """
     wide = [b for b in boxes if b.width >= LEAST_WIDTH]
     shown = wide
     if len(wide) > MAX_FRAMES:
@@ -121,24 +121,22 @@ def _svg(root: _Node, *, title: str, caption: str, difference: bool) -> str:
         '<g font-family="monospace" font-size="11" fill="#111111">',
         f'<text x="8" y="18" font-size="14">{_text(title)}</text>',
         f'<text x="8" y="35" fill="#444444">{_text(caption)}</text>',
-        *(_rectangle(box, height - BOTTOM - (box.depth + 1) * ROW, difference) for box in shown),
+        *(_rectangle(b, height - BOTTOM - (b.depth + 1) * ROW, fill=colour(b), words=words(b)) for b in shown),
         "</g>",
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _rectangle(box: _Box, top: float, difference: bool) -> str:
+def _rectangle(box: Box, top: float, *, fill: str, words: str) -> str:
     room = int((box.width - 6) / CHARACTER)
     label = ""
     if room >= 3:
         shown = box.name if len(box.name) <= room else box.name[: room - 1] + "…"
         label = f'<text x="{box.left + 3:.1f}" y="{top + 12:.1f}">{_text(shown)}</text>'
-    share = f"{100 * box.before:.1f} % before, {100 * box.after:.1f} % after" if difference else f"{100 * box.after:.1f} %"
-    colour = _change_colour(box.before, box.after) if difference else _colour(box.name)
     return (
-        f"<g><title>{_text(box.name)}: {share}</title>"
-        f'<rect x="{box.left:.1f}" y="{top:.1f}" width="{max(box.width - 0.3, 0.1):.1f}" height="{ROW - 1}" fill="{colour}"/>{label}</g>'
+        f"<g><title>{_text(box.name)}: {_text(words)}</title>"
+        f'<rect x="{box.left:.1f}" y="{top:.1f}" width="{max(box.width - 0.3, 0.1):.1f}" height="{ROW - 1}" fill="{fill}"/>{label}</g>'
     )
 
 
@@ -146,14 +144,6 @@ def _colour(name: str) -> str:
     """A warm colour that depends on the name alone, so that a function keeps its colour from graph to graph."""
     a, b, c = hashlib.sha256(name.encode("utf-8", "replace")).digest()[:3]
     return f"#{235 + a % 20:02x}{150 + b % 70:02x}{90 + c % 40:02x}"
-
-
-def _change_colour(before: float, after: float) -> str:
-    """White for no change, full colour when a frame appeared or is gone."""
-    larger = max(before, after)
-    strength = abs(after - before) / larger if larger else 0.0
-    pale = round(245 - 150 * strength)
-    return f"#f5{pale:02x}{pale:02x}" if after >= before else f"#{pale:02x}{pale:02x}f5"
 
 
 def _text(value: str) -> str:

@@ -115,7 +115,7 @@ def read_yaml(data: bytes, *, where: str) -> dict[str, Any]:
             101, where=where, what="file is too large", got=f"{len(data)} bytes or more", expected="at most 1 MiB", fix="split the file"
         )
     try:
-        document = yaml.load(data.decode("utf-8"), Loader=_Loader)  # noqa: S506  a SafeLoader, stricter
+        document = _Loader(data.decode("utf-8")).get_single_data()
     except UnicodeDecodeError as error:
         raise ConfigError(103, where=where, what="file is not UTF-8 text", got=error.reason, fix="save it as UTF-8") from None
     except _Refused as error:

@@ -19,7 +19,9 @@ from perfproof.config import Protocol, load_protocol
 from perfproof.config_checks import IDENTIFIER
 from perfproof.errors import ConfigError, EvidenceError, ParameterError, PerfproofError
 from perfproof.evidence import Actor, Attempt, EntryType, EvidenceStore, Reference, idempotency
-from perfproof.parameters import Parameters, read_parameters
+from perfproof.evidence.secrets import masked
+from perfproof.markdown import visible
+from perfproof.parameters import Parameters, check_not_closed, read_parameters
 from perfproof.run_key import run_key
 from perfproof.strict import read_json
 from perfproof.telemetry import document_bytes, sha256_hex
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SOURCE_FIELDS = ("name", "sha256")
+GATE_FAILED = "gate_failed"
 
 
 def now() -> datetime:
@@ -59,7 +62,7 @@ class Cycle:
         """The cycle of a running task. Raises EvidenceError if it has not been opened yet."""
         dag_run, ti = context["dag_run"], context["ti"]
         run = run_key(dag_run.dag_id, dag_run.run_id)
-        store = EvidenceStore(settings.evidence_backend(), run)
+        store = EvidenceStore(settings.evidence_backend(), run, known_secrets=settings.known_secrets)
         genesis = _genesis(store)
         protocol = load_protocol(store.get_object(genesis["protocol_sha256"]), where=f"{genesis['parameters']['protocol']}.yaml")
         return cls._assemble(context, store, protocol, read_parameters(genesis["parameters"], protocol), run, ti)
@@ -73,8 +76,10 @@ class Cycle:
         backend.probe()
         # A key that cannot sign is found now, not at the first gate.
         signing_key()
-        store = EvidenceStore(backend, run)
+        store = EvidenceStore(backend, run, known_secrets=settings.known_secrets)
         if store.entries():
+            closed = [entry.body.get("round") for entry in store.of_type(EntryType.RUN_CLOSED)]
+            check_not_closed(closed, round=dag_run.clear_number or 0, run_id=dag_run.run_id)
             return cls.of(context)._with_protocol_file()
         name = raw.get("protocol")
         if not isinstance(name, str) or not IDENTIFIER.fullmatch(name):
@@ -211,18 +216,28 @@ class Cycle:
             self.say(announcement.value, kind="announcement")
 
     def say(self, text: str, *, kind: str) -> None:
-        """`text` into the task log and to every notifier; a notifier that fails is logged and never stops a run."""
+        """`text` into the task log and to every notifier; a notifier that fails is logged and never stops a run.
+
+        Control characters become escapes, so that no name or reason in `text` can look like a line of its own; only a gate's block
+        has several lines, each of them ours. Secrets become `***`, in `text` as in what a notifier's failure says.
+        """
         from perfproof_airflow.notifiers import deliver
 
-        log.info("%s", text)
-        for failure in deliver(text, kind=kind, run=self.run):
-            self.record(EntryType.NOTIFY_FAILED, failure)
+        lines = text.split("\n") if kind == GATE_FAILED else [text]
+        shown = self._masked("\n".join(visible(line) for line in lines))
+        log.info("%s", shown)
+        for failure in deliver(shown, kind=kind, run=self.run):
+            self.record(EntryType.NOTIFY_FAILED, {key: self._masked(value) for key, value in failure.items()})
 
     def halt(self, step: str, error: PerfproofError) -> None:
         """Writes the specification's `[RAY ERROR]` line for a step whose result cannot be produced."""
-        line = error_line(step, str(error))
+        # A halt must be recorded whatever its reason quotes, so here a secret is masked, and not refused.
+        line = error_line(step, self._masked(str(error)))
         self.record(EntryType.ERROR, {"step": step, "code": error.code, "text": line, "try": self.attempt.try_number})
         self.say(line, kind="error")
+
+    def _masked(self, text: str) -> str:
+        return masked(text, known=settings.known_secrets())
 
 
 def _genesis(store: EvidenceStore) -> dict[str, Any]:

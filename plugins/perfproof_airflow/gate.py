@@ -9,7 +9,7 @@ from perfproof.artifacts import Artifact, gate_result_name
 from perfproof.evidence import EntryType
 from perfproof.waivers import Decision, Waiver, apply_waivers, read_waiver
 from perfproof_airflow.checkpoints import checkpoint
-from perfproof_airflow.cycle import Cycle, now
+from perfproof_airflow.cycle import GATE_FAILED, Cycle, now
 
 GATE_TASKS = {
     1: "intake_and_baseline.gate_1",
@@ -54,7 +54,7 @@ def judge(cycle: Cycle, gate: int, *, inputs: Sequence[Mapping[str, Any]]) -> di
     checkpoint(cycle.store)
     get_current_context()["ti"].xcom_push(key=EVALUATED, value=reference)
     if result["outcome"] != "PASS":
-        cycle.say(str(result["text"]), kind="gate_failed")
+        cycle.say(str(result["text"]), kind=GATE_FAILED)
         reasons = "; ".join(str(reason) for reason in result["reasons"]) or "see the result"
         raise AirflowFailException(f"gate {gate} ({result['name']}): {result['outcome']}: {reasons}")
     return reference

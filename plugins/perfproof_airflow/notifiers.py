@@ -6,6 +6,7 @@ import logging
 from importlib import import_module
 from typing import Any, Protocol
 
+from perfproof.announcements import one_line
 from perfproof_airflow.settings import option
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,6 @@ def deliver(text: str, *, kind: str, run: str) -> list[dict[str, Any]]:
             recipient: Recipient = getattr(import_module(module), attribute)
             recipient(text=text, kind=kind, run=run)
         except Exception as error:  # a notifier may fail in any way of its own, and the run goes on
-            log.warning("notifier %s failed: %s", name, error)
+            log.warning("notifier %s failed: %s", name, one_line(error))
             failures.append({"notifier": name, "error": f"{type(error).__name__}: {error}"[:200]})
     return failures

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,3 +76,14 @@ def evidence_backend() -> Backend:
     from perfproof_airflow.hooks.s3_store import s3_backend
 
     return s3_backend(evidence_uri(), connection_id=option("evidence_connection", "perfproof_s3"), lock=option("evidence_object_lock", ""))
+
+
+def known_secrets() -> list[str]:
+    """What Airflow masks in the logs of this process: passwords and secret extras of the Connections it asked for, secret options.
+
+    Airflow gives no public access to them; `tests/unit/perfproof_airflow/test_settings.py` fails if their place changes.
+    """
+    from airflow.sdk._shared.secrets_masker import _secrets_masker
+
+    # The masker keeps each as a pattern that `re.escape` made.
+    return [re.sub(r"\\(.)", r"\1", pattern, flags=re.DOTALL) for pattern in _secrets_masker().patterns]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from perfproof.approvals.record import record_body, same_evidence
 from perfproof.approvals.request import Asked, Decision, Note, Question, Request
 from perfproof.config.people import Person
 from perfproof.errors import ApprovalError
+from perfproof.evidence.secrets import find_secrets
 from perfproof.moments import parse_stamp
 
 DAG_ID = "performance_approvals"
@@ -59,11 +61,14 @@ def examine(
     question: Question,
     records: Iterable[Mapping[str, Any]],
     now: datetime,
+    known_secrets: Sequence[str] | None = None,
 ) -> Granted | Rejected | Refused:
     """Whether `stored_act` decides `request` for `role`.
 
     `key` is the key that acts are signed with, or a ring with retired ones. `question` is what the step asks now: its evidence
     may have changed since the request was made. `records` are the bodies of the decisions that stand for this question already.
+    An act that holds a secret is refused where `known_secrets` are given, since its record could never be taken back; what is in the
+    log already is examined without them.
     """
     asked = request.question.role(role)
     if asked is None or role not in request.roles:
@@ -85,12 +90,18 @@ def examine(
     decision, comment = _decision(request, act)
     if decision is None:
         return Refused("APR-411", comment, act.actor_name)
-    problem = _conflict(request, role, decision, standing) or _note(request, decision, comment)
+    problem = _conflict(request, role, decision, standing) or _note(request, decision, comment) or _secret(stored_act, known_secrets)
     if problem is not None:
         return Refused(*problem, act.actor_name)
     signer = ring_of(key).key(act.key_id) or ring_of(key).current
     record = record_body(request, asked=asked, act=act, signed_act=sign(act, key=signer), decision=decision, comment=comment)
     return Rejected(record) if decision is Decision.REJECT else Granted(decision, record)
+
+
+def _secret(stored_act: object, known: Sequence[str] | None) -> tuple[str, str] | None:
+    if known is None or not find_secrets(json.dumps(stored_act, ensure_ascii=False).encode("utf-8", "surrogatepass"), known=known):
+        return None
+    return "APR-416", "the note holds what looks like a password or a token; change it where it is used, and answer again without it"
 
 
 def _wrong_request(request: Request, role: str, act: Act) -> tuple[str, str] | None:

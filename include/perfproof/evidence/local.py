@@ -105,20 +105,36 @@ class LocalBackend:
 
     @contextmanager
     def _folder(self, parts: list[str], *, create: bool) -> Iterator[int]:
-        if create:
-            self.root.mkdir(parents=True, exist_ok=True)
-        folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        folder = self._opened_root(create=create)
         try:
             for part in parts:
-                if create and not _exists(part, folder):
-                    with suppress(FileExistsError):
-                        os.mkdir(part, dir_fd=folder)
-                    os.fsync(folder)
-                outer, folder = folder, os.open(part, _FOLDER, dir_fd=folder)
+                outer, folder = folder, _opened(part, folder, create=create)
                 os.close(outer)
             yield folder
         finally:
             os.close(folder)
+
+    def _opened_root(self, *, create: bool) -> int:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        try:
+            return os.open(self.root, flags)
+        except FileNotFoundError:
+            if not create:
+                raise
+        self.root.mkdir(parents=True, exist_ok=True)
+        return os.open(self.root, flags)
+
+
+def _opened(part: str, folder: int, *, create: bool) -> int:
+    try:
+        return os.open(part, _FOLDER, dir_fd=folder)
+    except FileNotFoundError:
+        if not create:
+            raise
+    with suppress(FileExistsError):
+        os.mkdir(part, dir_fd=folder)
+    os.fsync(folder)
+    return os.open(part, _FOLDER, dir_fd=folder)
 
 
 def _exists(name: str, folder: int) -> bool:

@@ -12,6 +12,7 @@ from perfproof.errors import EvidenceError, Tampered
 from perfproof.evidence.backend import Backend, Missing
 from perfproof.evidence.names import log_key
 from perfproof.evidence.records import DIGEST, ENTRY_VERSION, Actor, Attempt, Entry, EntryType, entry_time
+from perfproof.telemetry import sha256_hex
 
 _LOG_FILE = re.compile(r"[0-9]{8}\.json")
 # Each lost race means that another writer got its entry in; a log that does not grow between two lost races contradicts itself.
@@ -19,11 +20,15 @@ _STALLED_ROUNDS = 3
 
 
 class Log:
-    """The entries of one run. Entries never change, so each is read and checked once per instance."""
+    """The entries of one run. Entries never change, so each is read and checked once per instance.
 
-    def __init__(self, backend: Backend, run: str) -> None:
+    `check` is called with the bytes and the name of each new entry before it is written, and may raise.
+    """
+
+    def __init__(self, backend: Backend, run: str, *, check: Callable[[bytes, str], None]) -> None:
         self.backend = backend
         self.run = run
+        self._check = check
         self._entries: list[Entry] = []
         self._by_idem: dict[str, Entry] = {}
         self._lock = threading.Lock()
@@ -32,8 +37,38 @@ class Log:
         """All entries in order. Raises Tampered, naming the file, when numbers, bytes or chain are wrong."""
         with self._lock:
             last = self._last_listed()
+            # Read by number, not by listing: a listing taken while others write may hold a later entry and not this one.
             while len(self._entries) <= last:
-                self._add(self._read(len(self._entries)))
+                entry = self._read(len(self._entries))
+                if entry is None:
+                    raise _lost(self.run, len(self._entries))
+                self._add(entry)
+            return list(self._entries)
+
+    def _known(self) -> list[Entry]:
+        """All entries, or all that this instance has read: a create under the next number tells whether there are more.
+
+        So that an append costs the same whatever the length of the log, the log is not listed again. What an append hangs on is read
+        again: a log that was cut or changed at its end is not continued.
+        """
+        if not self._entries:
+            return self.entries()
+        with self._lock:
+            last = self._entries[-1]
+            try:
+                found = self.backend.read(log_key(self.run, last.seq))
+            except Missing:
+                raise _lost(self.run, last.seq) from None
+            if sha256_hex(found) != last.sha256:
+                what = "the entry is not the one that was read before"
+                raise Tampered(603, where=log_key(self.run, last.seq), what=what, fix="restore the log from a copy")
+            return list(self._entries)
+
+    def _caught_up(self) -> list[Entry]:
+        """All entries, after a lost race: what others committed since is read by number, up to the first that is not there."""
+        with self._lock:
+            while (entry := self._read(len(self._entries))) is not None:
+                self._add(entry)
             return list(self._entries)
 
     def find(self, idem: str) -> Entry | None:
@@ -60,7 +95,7 @@ class Log:
             raise EvidenceError(400, where=self.run, what="not an idempotency key", got=idem, fix="make it with idempotency()")
         stalled, before = 0, -1
         while stalled < _STALLED_ROUNDS:
-            entries = self.entries()
+            entries = self._known() if before < 0 else self._caught_up()
             there = self._by_idem.get(idem)
             if there is not None:
                 self._confirm(there)
@@ -69,7 +104,8 @@ class Log:
             type_, body = compose(entries)
             seq = len(entries)
             key = log_key(self.run, seq)
-            data = Entry(
+            # An entry that a reader would refuse could never be taken back, so it is read before it is committed.
+            data, entry = Entry(
                 v=ENTRY_VERSION,
                 run=self.run,
                 seq=seq,
@@ -81,9 +117,8 @@ class Log:
                 idem=idem,
                 body=body,
                 sha256="",
-            ).as_bytes()
-            # An entry that a reader would refuse could never be taken back, so it is read before it is committed.
-            entry = Entry.from_bytes(data, where=f"{self.run} entry {seq} ({type_.value})", error=EvidenceError)
+            ).sealed()
+            self._check(data, f"log entry {seq} ({type_.value})")
             if self.backend.create(key, data):
                 with self._lock:
                     if len(self._entries) == seq:
@@ -118,13 +153,13 @@ class Log:
                 raise _lost(self.run, seq)
         return max(numbers, default=-1)
 
-    def _read(self, seq: int) -> Entry:
+    def _read(self, seq: int) -> Entry | None:
+        """Entry number `seq`, checked against those before it; None where there is none."""
         key = log_key(self.run, seq)
         try:
-            # Read by number, not by listing: a listing taken while others write may hold a later entry and not this one.
             entry = Entry.from_bytes(self.backend.read(key), where=key)
         except Missing:
-            raise _lost(self.run, seq) from None
+            return None
         problem = misplaced(entry, run=self.run, seq=seq, prev=self._entries[-1].sha256 if self._entries else None)
         if problem is not None:
             raise Tampered(603, where=key, what=problem, fix="restore the log from a copy")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -22,25 +22,31 @@ from perfproof.evidence.records import (
     canonical,
     idempotency,
 )
+from perfproof.evidence.secrets import refuse_secrets
 from perfproof.telemetry import sha256_hex
 
 
 class EvidenceStore:
-    """The store of `run` on `backend`. Many processes may use one run at once; nothing that returned is lost or overwritten."""
+    """The store of `run` on `backend`. Many processes may use one run at once; nothing that returned is lost or overwritten.
 
-    def __init__(self, backend: Backend, run: str) -> None:
+    Whatever is put, published or appended is searched for secrets first: for what looks like one, and for those that
+    `known_secrets` gives at that moment. It is refused as a whole, with EvidenceError 423, and nothing is written.
+    """
+
+    def __init__(self, backend: Backend, run: str, *, known_secrets: Callable[[], Collection[str]] = tuple) -> None:
         if not is_run(run):
             raise EvidenceError(400, where="evidence", what="not the key of a run", got=run, fix="make it with run_key()")
         self.backend = backend
         self.run = run
-        self._log = Log(backend, run)
+        self.known_secrets = known_secrets
+        self._log = Log(backend, run, check=self._refuse_secrets)
 
     def open_run(self, *, genesis: Mapping[str, Any], time: datetime, actor: Actor, attempt: Attempt | None = None) -> Entry:
         """The first entry, which hangs on `genesis` (dag_id, run_id, digests of spec, configuration and code, schema version).
 
         Doing it again is harmless; another genesis for the same run is an EvidenceError.
         """
-        digest = self.put_object(canonical(genesis, where=f"{self.run} genesis"))
+        digest = self.put_object(canonical(genesis, where=f"{self.run} genesis"), where="genesis")
         return self._log.append(
             compose=lambda entries: self._compose_opening(entries, digest),
             idem=idempotency(EntryType.RUN_OPENED, "open_run", 0, [digest]),
@@ -50,8 +56,12 @@ class EvidenceStore:
             genesis=digest,
         )
 
-    def put_object(self, data: bytes) -> str:
-        """The digest under which `data` is now durable. Raises Tampered when other bytes lie there."""
+    def put_object(self, data: bytes, *, where: str = "content") -> str:
+        """The digest under which `data` is now durable. Raises EvidenceError for a secret in it, Tampered when other bytes lie there.
+
+        `where` names the content in the error.
+        """
+        self._refuse_secrets(data, where)
         digest = sha256_hex(data)
         if not self.backend.create(object_key(self.run, digest), data):
             self.get_object(digest)
@@ -122,7 +132,7 @@ class EvidenceStore:
         check_name(name)
         if self.find(idem) is None:
             self._check_open()
-            digest = self.put_object(data)
+            digest = self.put_object(data, where=name)
         else:
             digest = ""
         body: dict[str, Any] = {
@@ -195,6 +205,9 @@ class EvidenceStore:
     def _reference_of(self, entry: Entry) -> Reference:
         name = entry.body["name"]
         return Reference(name=name, sha256=entry.body["sha256"], uri=self.backend.uri(f"{self.run}/{name}"))
+
+    def _refuse_secrets(self, data: bytes, where: str) -> None:
+        refuse_secrets(data, where=where, known=tuple(self.known_secrets()))
 
     def _check_open(self) -> None:
         # Before the object is written, so that a wrong call leaves nothing behind.

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from perfproof.config import Protocol
 from perfproof.errors import ArtifactError, EvidenceError
+from perfproof.evidence.secrets import refuse_secrets
 from perfproof.prerequisites import FileFound
 
 LATEST = "latest"
@@ -63,7 +64,13 @@ class Workspace:
             return []
 
     def write(self, path: str, data: bytes) -> None:
-        """Puts `data` at `path` at once: a reader sees the old file or the new one, never half of it."""
+        """Puts `data` at `path` at once: a reader sees the old file or the new one, never half of it.
+
+        Raises EvidenceError 423, and writes nothing, when there is a secret in it: captures, deliveries and rules are for many readers.
+        """
+        from perfproof_airflow import settings
+
+        refuse_secrets(data, where=path, known=settings.known_secrets())
         *parents, name = _parts(path)
         temporary = f".{name}.{uuid.uuid4().hex}"
         with self._directory(parents, create=True) as directory:

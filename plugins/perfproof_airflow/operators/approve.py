@@ -15,6 +15,7 @@ from airflow.sdk import Param, get_current_context, task
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowFailException
 
+from perfproof.announcements import one_line
 from perfproof.approvals.act import read_act
 from perfproof.approvals.request import Asked, Decision, Note, Request, canonical_sha256, read_request
 from perfproof.approvals.rules import TASK_ID
@@ -127,7 +128,7 @@ class ApproveOperator(HITLOperator):
         """Leaves the act where the protocol run looks for it. Only then is the kept answer dropped: a clear asks anew."""
         context["ti"].xcom_push(key=ACT_KEY, value=signed)
         context["task_state_store"].delete(ANSWER_KEY)
-        self.log.info("%s decided %s", signed["actor_name"], signed["decision"])
+        self.log.info("%s decided %s", one_line(signed["actor_name"]), signed["decision"])
         if signed["decision"] == Decision.REJECT:
             raise AirflowFailException(f"rejected by {signed['actor_name']}")
 

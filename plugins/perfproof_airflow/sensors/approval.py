@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
+from perfproof.announcements import one_line
 from perfproof.approvals.reminders import Notice, Schedule, due_now, read_sent
 from perfproof.approvals.request import Question, Request, open_request
 from perfproof.approvals.rules import Granted, Refused, Rejected, examine
@@ -25,6 +26,7 @@ from perfproof.evidence import EntryType, EvidenceStore
 from perfproof_airflow.api.signing_key import worker_ring
 from perfproof_airflow.sensors.approval_log import ApprovalLog
 from perfproof_airflow.sensors.approval_runs import open_run, read_act_of, read_states
+from perfproof_airflow.settings import known_secrets
 from perfproof_airflow.triggers.approval import ApprovalTrigger, is_answered
 
 if TYPE_CHECKING:
@@ -115,6 +117,7 @@ class ApprovalSensor(BaseOperator):
         question = self.build_question(context)
         ledger = ApprovalLog.of(context, self.open_store(context), question)
         standing = self._standing(ledger, question)
+        self._void(context, ledger, standing.outdated)
         if standing.waiting and not standing.decided and not standing.rejected:
             self._take_answers(context, ledger, question, standing)
             standing = self._standing(ledger, question)
@@ -137,6 +140,13 @@ class ApprovalSensor(BaseOperator):
     def _standing(self, ledger: ApprovalLog, question: Question) -> Standing:
         return read_standing(ledger.entries(), question, this_round=self.fresh_each_round)
 
+    def _void(self, context: Context, ledger: ApprovalLog, outdated: Sequence[tuple[Request, str]]) -> None:
+        """Closes what was asked about other evidence: whoever answers it now decides nothing."""
+        for request, role in outdated:
+            refused = Refused("APR-408", "the evidence changed after the question was asked; the new evidence is asked about", None)
+            if ledger.outdated(request, role, refused.reason):
+                self.on_refused(context, request, role, refused)
+
     def _take_answers(self, context: Context, ledger: ApprovalLog, question: Question, standing: Standing) -> None:
         states = read_states({request.request_id for request in standing.waiting.values()})
         records = list(standing.granted.values())
@@ -157,14 +167,17 @@ class ApprovalSensor(BaseOperator):
         self, context: Context, ledger: ApprovalLog, question: Question, records: list[Mapping[str, Any]], *, request: Request, role: str
     ) -> None:
         stored = read_act_of(request, role=role)
-        outcome = examine(request, role=role, stored_act=stored, key=worker_ring(), question=question, records=records, now=ledger.now())
+        outcome = examine(
+            request, role=role, stored_act=stored, key=worker_ring(), question=question, records=records, now=ledger.now(),
+            known_secrets=known_secrets(),
+        )  # fmt: skip
         if isinstance(outcome, Granted | Rejected):
             kind = EntryType.APPROVAL_GRANTED if isinstance(outcome, Granted) else EntryType.APPROVAL_REJECTED
             ledger.decided(kind, outcome.record)
             records.append(outcome.record)
             self.log.info("%s: %s by %s", request.request_id, outcome.record["decision"], outcome.record["person"]["id"])
         else:
-            self.log.warning("%s refused for %s: %s %s", request.request_id, role, outcome.code, outcome.reason)
+            self.log.warning("%s refused for %s: %s %s", request.request_id, role, outcome.code, one_line(outcome.reason))
             if ledger.refused(request, role, outcome, stored):
                 self.on_refused(context, request, role, outcome)
 

@@ -12,11 +12,15 @@ from perfproof.approvals.reminders import Notice, NoticeKind, notice_body
 from perfproof.approvals.request import Question, Request
 from perfproof.approvals.rules import Refused
 from perfproof.evidence import Actor, Attempt, Entry, EntryType, EvidenceStore, Reference, idempotency
+from perfproof.evidence.secrets import find_secrets, masked
 from perfproof.telemetry import document_bytes
 from perfproof_airflow.checkpoints import checkpoint
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+# What somebody else wrote.
+FOREIGN = frozenset(("reason", "actor", "found"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +74,29 @@ class ApprovalLog:
         if self.store.find(idem) is not None:
             return False
         body = refusal_body(request, role=role, code=refused.code, reason=refused.reason, actor=refused.actor, signed_act=stored_act)
-        self._append(EntryType.APPROVAL_REFUSED, body, request.request_id, role, idem=idem)
+        self._append(EntryType.APPROVAL_REFUSED, self._without_secrets(body), request.request_id, role, idem=idem)
         return True
+
+    def _without_secrets(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        # A refusal must be recorded whatever somebody wrote, else a token in a note would stop the wait for good. It decides nothing, so
+        # that it may hold less than was found.
+        known = tuple(self.store.known_secrets())
+        kept = {key: masked(value, known=known) if isinstance(value, str) and key in FOREIGN else value for key, value in body.items()}
+        return {**kept, "found": None} if find_secrets(document_bytes(kept), known=known) else kept
 
     def void(self, request: Request, role: str, reason: str) -> None:
         """The request cannot be answered; another one takes its place."""
         body = refusal_body(request, role=role, code="APR-404", reason=reason, actor=None, signed_act=None)
         self._append(EntryType.APPROVAL_VOID, body, request.request_id, role)
+
+    def outdated(self, request: Request, role: str, reason: str) -> bool:
+        """The request is about other evidence than there is now. False if an earlier try has written so already."""
+        idem = self._idem(str(EntryType.APPROVAL_VOID), request.request_id, role)
+        if self.store.find(idem) is not None:
+            return False
+        body = refusal_body(request, role=role, code="APR-408", reason=reason, actor=None, signed_act=None)
+        self._append(EntryType.APPROVAL_VOID, body, request.request_id, role)
+        return True
 
     def expired(self, request: Request, role: str) -> None:
         """Nobody answered in time."""

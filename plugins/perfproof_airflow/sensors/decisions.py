@@ -13,6 +13,7 @@ from perfproof.errors import GateError, LoadError, PerfproofError
 from perfproof.evidence import EntryType
 from perfproof.waivers import apply_waivers, check_waiver
 from perfproof.waivers.claims import claims
+from perfproof.waivers.proof import handed_over
 from perfproof.waivers.rules import REGRESSION_ROLES
 from perfproof_airflow.cycle import Cycle, now
 from perfproof_airflow.gate import EVALUATED, GATE_TASKS, gate_decision
@@ -117,6 +118,8 @@ class GateDecision(ProtocolApproval):
         # A regression needs product owner and SRE lead beside these: check_waiver knows.
         required = [role for role in cycle.protocol.approvals.steps[self.step] if role != TASK_OWNER]
         made = claims(records)
+        evaluated = cycle.store.live(gate_result_name(self.gate))
+        closed = evaluated is not None and handed_over(cycle.store.entries(), evaluated)
         waivers = [
             check_waiver(
                 result=result,
@@ -128,6 +131,7 @@ class GateDecision(ProtocolApproval):
                 required=required,
                 requester=cycle.triggered_by,
                 now=now(),
+                closed=closed,
             )
             for claim in made
         ]

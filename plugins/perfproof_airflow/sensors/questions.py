@@ -225,9 +225,12 @@ def load_authorization(cycle: Cycle) -> dict[str, Any]:
 
 
 def _profiling_clearance(cycle: Cycle) -> tuple[str, dict[str, Any]]:
+    endpoints = [cycle.protocol.service(name).endpoints.baseline for name in cycle.parameters.services]
+    ways = {True: "pprof, asked of the running baseline itself", False: "py-spy on the running process of the baseline"}
+    taken = [ways[over_network] for over_network in (False, True) if over_network in {e.pprof_path is not None for e in endpoints}]
     shown = {
         "services": list(cycle.parameters.services),
-        "profilers": "py-spy on the running process of the baseline; statement statistics and plans of its database, read-only",
+        "profilers": "; ".join([*taken, "statement statistics and plans of its database, read-only"]),
         "what is sampled": "function names and line numbers of call stacks; SQL texts without their values; no request data, no variables",
     }
     return "May these services be profiled and this data be sampled?", shown

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from perfproof.announcements import one_line
 from perfproof.approvals.rules import DAG_ID, TASK_ID
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class PollHub:
             except Exception as error:  # whatever the connection raises: a wait of days outlives it
                 failures += 1
                 pause = min(pause * 2**failures, SLOWEST_RETRY_SECONDS)
-                log.warning("approval requests could not be polled (%s: %s); again in %.1f s", type(error).__name__, error, pause)
+                log.warning("approval requests could not be polled (%s: %s); again in %.1f s", type(error).__name__, one_line(error), pause)
             await asyncio.sleep(pause)
 
     async def _poll(self) -> None:

@@ -322,3 +322,25 @@ def test_the_task_is_retried_soon_after_a_crash() -> None:
     """Airflow's default of five minutes would look like a hang."""
     assert ApprovalSensor(task_id="t", step="plan").retries == approval.RETRIES
     assert ApprovalSensor(task_id="t", step="plan").retry_delay == approval.RETRY_DELAY
+
+
+TOKEN = "gh" + "p_" + "aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zA1bC2"
+
+
+@pytest.mark.parametrize("note", [f"use {TOKEN} to deploy", "it is postgresql://u:pw12345@h/x", "password='hunter22'", "with the canary-pass-1"])
+@pytest.mark.parametrize(("who", "code"), [("sam", "APR-416"), ("eve", "APR-403")])
+def test_an_answer_with_a_secret_in_its_note_is_refused_logged_without_it_and_asked_again(
+    airflow: Airflow, sensor: Sensor, monkeypatch: pytest.MonkeyPatch, note: str, who: str, code: str
+) -> None:
+    """Nobody can stop a wait by writing a token, and no record holds one."""
+    sensor.store.known_secrets = lambda: ["canary-pass-1"]
+    monkeypatch.setattr(approval, "known_secrets", lambda: ["canary-pass-1"])
+    wake(sensor)
+    airflow.mark(only(airflow), "po", "ann")
+    airflow.mark(only(airflow), "sre", who, note=note)
+    wake(sensor)
+    assert sensor.told == ["asked 1", f"refused sre {code}", "asked 2"]
+    assert not [e for e in sensor.store.entries() if any(part in str(e.body) for part in (TOKEN, "pw12345", "hunter22", "canary-pass"))]
+    airflow.mark(only(airflow, 2), "sre", "sam", note="the same without it")
+    result = wake(sensor)
+    assert isinstance(result, dict) and result["decision"] == "approve"
