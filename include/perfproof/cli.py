@@ -21,6 +21,8 @@ COMMANDS = {
     "keygen": ("perfproof.commands.keygen", "make a key for signing checkpoints, and its trust root"),
     "judge": ("perfproof.commands.judge", "compare values of before and after in files"),
     "changes": ("perfproof.commands.changes", "find where series in files changed their level"),
+    "load": ("perfproof.commands.load", "read a result of k6, JMeter, Gatling, Locust, vegeta or hey, or compare two"),
+    "profile": ("perfproof.commands.profile", "read profiles, compare them, draw flame graphs"),
     "check": ("perfproof.commands.check", "check a protocol file"),
 }
 EXTENSIONS = "perfproof.commands"

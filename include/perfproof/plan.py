@@ -9,10 +9,12 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
+from perfproof.amdahl import largest_gain
 from perfproof.config import Cause, Optimization, Risk
 from perfproof.errors import ArtifactError, ParameterError
 from perfproof.findings import MINOR, DiagnosticFinding, described_kinds, names_in_common
 from perfproof.moments import stamp
+from perfproof.telemetry import Direction
 
 NO_FINDING = "not supported by a finding"
 RISKS = (Risk.LOW, Risk.MEDIUM, Risk.HIGH)
@@ -27,12 +29,24 @@ class Support(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class _Gain:
+    """What can be expected in percent, and why. `bound` is the most that the found share allows, None where no share is known.
+
+    `finding` says that the owner promises more than that.
+    """
+
+    expected: float
+    basis: str
+    bound: float | None = None
+    finding: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Judged:
     optimization: Optimization
     support: Support
     findings: tuple[DiagnosticFinding, ...]
-    gain: float
-    gain_basis: str
+    gain: _Gain
 
 
 def define_plan(
@@ -59,14 +73,15 @@ def define_plan(
     if unknown:
         got, expected = ", ".join(unknown), ", ".join(known)
         raise ParameterError(251, where="optimizations", what="unknown id", got=got, expected=expected, fix="use one of these")
-    judged = [_judge(o, findings) for o in optimizations if not considered or o.id in considered]
+    direction = _direction(target_metric, baseline)
+    judged = [_judge(o, findings, direction) for o in optimizations if not considered or o.id in considered]
     planned = [j for j in judged if considered or j.support is not Support.NONE]
     if not planned:
         raise ParameterError(
             252, where="optimizations", what="no optimization is supported by a finding", got=", ".join(known) or "no optimizations",
             fix="name those to plan nevertheless in the trigger form, or describe others in the protocol file",
         )  # fmt: skip
-    planned.sort(key=lambda j: (j.support, -j.gain, RISKS.index(j.optimization.risk), j.optimization.id))
+    planned.sort(key=lambda j: (j.support, -j.gain.expected, RISKS.index(j.optimization.risk), j.optimization.id))
     tasks = [
         _task(j, priority, hypotheses=hypotheses, target_metric=target_metric, baseline=baseline, references=references)
         for priority, j in enumerate(planned, start=1)
@@ -84,7 +99,7 @@ def define_plan(
     }
 
 
-def _judge(optimization: Optimization, findings: Sequence[DiagnosticFinding]) -> _Judged:
+def _judge(optimization: Optimization, findings: Sequence[DiagnosticFinding], direction: Direction) -> _Judged:
     """The heaviest finding that is what `confirms` describes; if it describes nothing known, the heaviest of the same cause."""
     own = [f for f in findings if f.service == optimization.service and f.cause is optimization.cause and f.weight >= MINOR]
     own.sort(key=lambda f: (not f.confirming, -f.weight, f.kind, f.text))
@@ -92,11 +107,11 @@ def _judge(optimization: Optimization, findings: Sequence[DiagnosticFinding]) ->
     described = [f for f in own if f.kind in kinds or _named(optimization, f)]
     if described:
         alike = [f for f in described if f.kind == described[0].kind]
-        return _Judged(optimization, Support.DESCRIBED, tuple(alike), *_gain(optimization, alike))
+        return _Judged(optimization, Support.DESCRIBED, tuple(alike), _gain(optimization, alike, direction))
     if own and not kinds and own[0].confirming:
         # Whether the optimization is about this finding is not known, so its share bounds nothing.
-        return _Judged(optimization, Support.SAME_CAUSE, (own[0],), *_gain(optimization, []))
-    return _Judged(optimization, Support.NONE, (), *_gain(optimization, []))
+        return _Judged(optimization, Support.SAME_CAUSE, (own[0],), _gain(optimization, [], direction))
+    return _Judged(optimization, Support.NONE, (), _gain(optimization, [], direction))
 
 
 def _named(optimization: Optimization, finding: DiagnosticFinding) -> list[float]:
@@ -104,22 +119,34 @@ def _named(optimization: Optimization, finding: DiagnosticFinding) -> list[float
     return [share for name, share in finding.frames if names_in_common(optimization.confirms, [name])]
 
 
-def _gain(optimization: Optimization, findings: Sequence[DiagnosticFinding]) -> tuple[float, str]:
-    """Amdahl: removing parts that take a share p of the time saves p at most, over all requests.
+def _direction(target_metric: str, baseline: Mapping[str, Any]) -> Direction:
+    """Which way the target metric is to go. A cell that does not say so is of a metric like latency, the target of most cycles."""
+    told = (cell.get("direction") for cell in baseline["cells"] if cell["metric_name"] == target_metric)
+    return Direction(next((direction for direction in told if direction), Direction.LOWER))
+
+
+def _gain(optimization: Optimization, findings: Sequence[DiagnosticFinding], direction: Direction) -> _Gain:
+    """Amdahl: removing parts that take a share p of the time saves p at most, over all requests, and raises a rate by p/(1-p).
 
     Statements take their shares side by side; paths of one profile overlap, so of those the heaviest named frame counts.
     """
     stated = optimization.expected_gain_percent
+    expects = f"the owner expects {stated:g} percent"
     shares = {f.subject: max(_named(optimization, f), default=f.share) for f in findings}
     known = [share for share in shares.values() if share is not None]
     if not known or len(known) < len(shares):
-        return stated, f"the owner expects {stated:g} percent; no share is known that would bound it"
-    together = max(known) if findings[0].frames else math.fsum(known)
-    bound = round(100 * min(together, 1.0), 2)
-    basis = f"the owner expects {stated:g} percent; what the findings name takes {bound:g} percent of {findings[0].share_of}"
-    if bound < stated:
-        return bound, f"{basis}, so no more can be saved over all requests (a single transaction may gain more)"
-    return stated, basis
+        return _Gain(stated, f"{expects}; no share is known that would bound it")
+    together = min(1.0, max(known) if findings[0].frames else math.fsum(known))
+    largest = 100 * largest_gain(together, direction=direction)
+    # All of the time bounds no rate.
+    bound = round(largest, 2) if math.isfinite(largest) else None
+    basis = f"{expects}; what the findings name takes {round(100 * together, 2):g} percent of {findings[0].share_of}"
+    if bound is None or bound >= stated:
+        return _Gain(stated, basis, bound)
+    rate = f", which bounds the gain of a rate by {bound:g} percent" if direction is Direction.HIGHER else ""
+    finding = f"promises {stated:g} percent, more than its share allows: at most {bound:g} percent"
+    basis += f"{rate}, so no more can be saved over all requests (a single transaction may gain more)"
+    return _Gain(bound, basis, bound, finding)
 
 
 def _task(
@@ -139,6 +166,8 @@ def _task(
         text += f" (and {len(judged.findings) - 1} more)"
     if judged.support is Support.SAME_CAUSE:
         text += " (same cause; whether this is what would confirm the optimization is for its owner to say)"
+    if judged.gain.finding:
+        text += f"; it {judged.gain.finding}"
     return {
         "id": optimization.id,
         "title": optimization.title,
@@ -146,9 +175,11 @@ def _task(
         "owner": optimization.owner,
         "risk": optimization.risk.value,
         "risk_notes": optimization.risk_notes,
-        "expected_gain_percent": judged.gain,
+        "expected_gain_percent": judged.gain.expected,
         "stated_gain_percent": optimization.expected_gain_percent,
-        "gain_basis": judged.gain_basis,
+        "gain_bound_percent": judged.gain.bound,
+        "gain_basis": judged.gain.basis,
+        "gain_finding": judged.gain.finding,
         "cause": optimization.cause.value,
         "finding": text,
         "support": judged.support.name.lower(),

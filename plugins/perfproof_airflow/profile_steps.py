@@ -7,8 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
-from perfproof.config import Service
+from perfproof.config import Endpoint, Service
 from perfproof.errors import ProfileError
+from perfproof.load.authorization import Authorization
 from perfproof.load.plan import Scenario, plan_for
 from perfproof.load.rows import read_rows
 from perfproof.query_plans import StatementRow, counted_between, service_statements
@@ -16,6 +17,7 @@ from perfproof.strict import build
 from perfproof_airflow import settings
 from perfproof_airflow.cycle import Cycle
 from perfproof_airflow.hooks.load import Injection
+from perfproof_airflow.hooks.pprof import PprofHook
 from perfproof_airflow.hooks.profiler import ProfilerHook, Recording
 from perfproof_airflow.hooks.query_plans import QueryPlanHook
 from perfproof_airflow.load_steps import authorization, seed_of, send, target_lock
@@ -38,19 +40,29 @@ def _query_hook(service: Service) -> QueryPlanHook | None:
     return QueryPlanHook(connection_id=connection) if connection else None
 
 
+def _profiler(endpoint: Endpoint, allowed: Authorization, *, service: str) -> ProfilerHook | PprofHook:
+    """Asks the endpoint itself where it has a pprof path, only as far as load is authorized; else watches its process."""
+    if endpoint.pprof_path is not None:
+        return PprofHook(endpoint, allow=allowed.targets)
+    if endpoint.pid_file is None:
+        raise ProfileError(
+            402, where=service, what="the baseline has no pid_file and no pprof_path to profile", fix="add one to the protocol file"
+        )
+    return ProfilerHook(pid_file=settings.workspace_root() / endpoint.pid_file, port=endpoint.port)
+
+
 def profile_service(cycle: Cycle, name: str) -> dict[str, Any]:
     """Publishes stacks, flame graph, statement counters and the profile document of a service's baseline under peak load."""
     from perfproof.diagnostics import profile_document
     from perfproof.flame_graph import flame_graph
-    from perfproof.profiles import normalise, parse_collapsed
+    from perfproof.profile_formats.collapsed import parse_collapsed
+    from perfproof.profiles import normalise
 
     _verify_clearance(cycle, name)
     service = cycle.protocol.service(name)
     endpoint = service.endpoints.baseline
-    if endpoint.pid_file is None:
-        raise ProfileError(402, where=name, what="the baseline has no pid_file to profile", fix="add it to the protocol file")
-    profiler = ProfilerHook(pid_file=settings.workspace_root() / endpoint.pid_file, port=endpoint.port)
     allowed = authorization(cycle)
+    profiler = _profiler(endpoint, allowed, service=name)
 
     def produce() -> dict[str, Any]:
         plan = plan_for(

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from perfproof.errors import ProfileError
-from perfproof.profiles import hot_functions, normalise, parse_collapsed
+from perfproof.profile_formats.collapsed import parse_collapsed
+from perfproof.profiles import hot_functions, normalise
 from perfproof_airflow.hooks.profiler import ProfilerHook
 
 SERVICE = """

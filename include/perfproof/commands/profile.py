@@ -44,9 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files", nargs="+", metavar="FILE", help="collapsed stacks, speedscope, pprof or Pyroscope; several are profiles of the same build"
     )
     parser.add_argument("--before", action="append", default=[], metavar="FILE", help="profile before the change; may be repeated")
-    parser.add_argument(
-        "--named", action="append", default=[], metavar="FUNCTION", help="function that the change was to make cheaper; may be repeated"
-    )
+    parser.add_argument("--named", action="append", default=[], metavar="FUNCTION", help="was to get cheaper; may be repeated")
     parser.add_argument("--value", metavar="NAME", help="which value of pprof files, such as inuse_space or alloc_space")
     parser.add_argument("--svg", type=Path, metavar="FILE.svg", help="draw the flame graph; with --before what changed")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")

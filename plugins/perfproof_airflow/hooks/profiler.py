@@ -22,10 +22,13 @@ LISTENING = "0A"
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Collapsed stacks of one process. `errors` counts samples that the profiler could not take, None if it did not say."""
+    """Collapsed stacks of one process. `errors` counts samples that the profiler could not take, None if it did not say.
+
+    `pid` is None where the process was asked over the network.
+    """
 
     collapsed: str
-    pid: int
+    pid: int | None
     seconds: float
     rate_hz: int
     profiler: str

@@ -46,6 +46,8 @@ def test_the_most_tests_of_a_round_are_those_of_all_blocks_and_scenarios() -> No
     assert (alone.measurement.most_blocks, alone.most_tests) == (8, 20)
 
 
+ENDPOINT = {"host": "127.0.0.1", "port": 18101, "build_path": "/build", "metrics_path": "/metrics"}
+
 CASES = [
     ("schema_version", 2, "CFG-130", "unknown schema version"),
     ("schema_version", "1", "CFG-123", "wrong type"),
@@ -81,6 +83,9 @@ CASES = [
     ("load.allow.0.host", "2130706433", "CFG-161", "not a host and port"),
     ("load.window_hours", 721, "CFG-163", "out of range"),
     ("services.0.endpoints.baseline.port", 1, "CFG-193", "not on the allow-list"),
+    ("services.0.endpoints.baseline", ENDPOINT | {"pprof_path": "//elsewhere/profile"}, "CFG-152", "not a path"),
+    ("services.0.endpoints.baseline", ENDPOINT | {"pprof_path": "/profile?seconds=9999"}, "CFG-152", "without a query"),
+    ("services.0.endpoints.baseline", ENDPOINT | {"pprof_path": "/p", "pid_file": "a.pid"}, "CFG-197", "two ways to profile"),
     ("services.0.slos.0.unit", "s", "CFG-159", "not the unit of its metric"),
     ("baseline.step_seconds", 0, "CFG-191", "out of range"),
     ("load.profiles.demo.peak.rate", 1e9, "CFG-165", "above max_rate"),

@@ -123,6 +123,24 @@ def test_the_gain_is_bounded_by_the_share_that_was_found() -> None:
     assert task["expected_gain_percent"] == 18.0
     assert task["stated_gain_percent"] == 30.0
     assert "18 percent of the CPU samples" in task["gain_basis"]
+    assert task["gain_bound_percent"] == 18.0
+
+
+def test_a_promise_above_the_bound_is_a_finding_and_no_error() -> None:
+    """Whoever approves the plan reads it beside the finding; a promise within its bound has none."""
+    (task,) = planned(considered=("OPT-003",), profiles=(profile(18.0),))["tasks"]
+    assert task["gain_finding"] == "promises 30 percent, more than its share allows: at most 18 percent"
+    assert task["finding"].endswith(f"; it {task['gain_finding']}")
+    (kept,) = planned(considered=("OPT-003",), profiles=(profile(45.0),))["tasks"]
+    assert (kept["gain_bound_percent"], kept["gain_finding"], kept["expected_gain_percent"]) == (45.0, None, 30.0)
+
+
+def test_a_rate_is_bounded_by_what_is_left_of_the_time() -> None:
+    """Without 18 percent of the time a rate rises by 18/82; that of a latency falls by 18."""
+    cells = [CELLS[0] | {"direction": "higher_is_better"}]
+    (task,) = planned(considered=("OPT-003",), profiles=(profile(18.0),), cells=cells)["tasks"]
+    assert task["gain_bound_percent"] == task["expected_gain_percent"] == 21.95
+    assert "the gain of a rate by 21.95 percent" in task["gain_basis"]
 
 
 def test_statements_that_one_optimization_serves_bound_it_together() -> None:

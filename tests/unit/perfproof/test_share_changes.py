@@ -65,7 +65,8 @@ def test_swapping_the_sides_negates_the_answer(profiles: int, known: bool) -> No
             assert back.change is turned.get(other.change, other.change)
             assert back.p == pytest.approx(other.p) if other.p is not None else back.p is None
             if back.low is not None and back.high is not None:
-                assert (other.low, other.high) == (pytest.approx(-back.high), pytest.approx(-back.low))
+                assert other.low == pytest.approx(-back.high)
+                assert other.high == pytest.approx(-back.low)
 
 
 def test_several_profiles_are_tested_as_welch_did() -> None:
@@ -82,7 +83,8 @@ def test_several_profiles_are_tested_as_welch_did() -> None:
     for function in "abc":
         interval = slow[function].confidence_interval(0.95)
         assert found[function].p == pytest.approx(adjusted[function])
-        assert (found[function].low, found[function].high) == (pytest.approx(interval.low), pytest.approx(interval.high))
+        assert found[function].low == pytest.approx(interval.low)
+        assert found[function].high == pytest.approx(interval.high)
 
 
 def test_profiles_that_agree_by_luck_do_not_prove_more_than_counting_can() -> None:
@@ -106,8 +108,8 @@ def test_the_same_program_rarely_alarms(profiles: int) -> None:
 
 
 def test_several_profiles_find_a_change_that_is_there() -> None:
-    """Three profiles a side of 400 samples show that a function fell from 22 to 11 percent."""
+    """Five profiles a side of 400 samples show that a function fell from 22 to 12 percent."""
     draw = random.Random(8)
-    before = side(*(drawn(draw) for _ in range(3)))
-    after = side(*(dict(Counter(draw.choices(LETTERS, weights=(1, 2, 3, 4, 5, 6, 7, 3.5), k=400))) for _ in range(3)))
+    before = side(*(drawn(draw) for _ in range(5)))
+    after = side(*(dict(Counter(draw.choices(LETTERS, weights=(1, 2, 3, 4, 5, 6, 7, 3.5), k=400))) for _ in range(5)))
     assert names(changes_of(before, after, least=0.005))["h"] is Change.SHRUNK

@@ -132,3 +132,14 @@ def test_other_steps_and_other_map_indexes_are_other_questions() -> None:
     """Mapped waits of one step do not share answers."""
     for other in (dataclasses.replace(QUESTION, step="handoff"), dataclasses.replace(QUESTION, map_index=1)):
         assert standing(about(GRANTED, "po", question=other)).granted == {}
+
+
+def test_a_request_about_other_evidence_is_outdated_until_it_is_decided_or_closed() -> None:
+    """In whichever round it was asked; each role on its own."""
+    changed = dataclasses.replace(QUESTION, evidence=(Evidence("plan", "c" * 64),), round=1)
+    request, line = asked()
+    assert standing(line).outdated == ()
+    found = standing(line, question=changed)
+    assert (found.outdated, found.waiting) == (((request, "po"), (request, "sre")), {})
+    for kind in (GRANTED, REJECTED, REFUSED, VOID):
+        assert standing(line, about(kind, "po"), question=changed).outdated == ((request, "sre"),)

@@ -6,6 +6,7 @@ import gzip
 import random
 from collections import Counter
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,7 @@ FIELDS = {
 def message(name: str) -> Any:
     """The protobuf library's class of a message of profile.proto: the writer and the oracle of these tests."""
     descriptors = pytest.importorskip("google.protobuf.descriptor_pb2", reason="protobuf is not installed")
-    from google.protobuf import descriptor_pool, message_factory
-
+    descriptor_pool, message_factory = (import_module(f"google.protobuf.{name}") for name in ("descriptor_pool", "message_factory"))
     file = descriptors.FileDescriptorProto(name="profile.proto", package="p", syntax="proto3")
     kinds = {"int64": 3, "uint64": 4, "string": 9}
     for title, fields in FIELDS.items():

@@ -1,0 +1,102 @@
+"""Profiles a running service through its pprof endpoint, as Go's net/http/pprof serves it: CPU samples as collapsed stacks."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+
+from perfproof.config import Endpoint, Target
+from perfproof.errors import ProfileError
+from perfproof.load.targets import check_address, check_target
+from perfproof.profile_formats.collapsed import collapsed
+from perfproof.profile_formats.content import uncompressed
+from perfproof.profile_formats.pprof import read_pprof
+from perfproof.profiles import Weight
+from perfproof_airflow.hooks.profiler import Recording
+from perfproof_airflow.hooks.time_limit import CutOff, cut_off_after
+
+MAX_BYTES = 16 << 20
+MAX_SECONDS = 600.0
+# The endpoint answers when the recording is over; after that it only has to send it.
+GRACE_SECONDS = 10.0
+CHUNK = 1 << 16
+
+
+class PprofHook:
+    """Asks one endpoint for a CPU profile: no proxy, no redirect, bounded in time and size.
+
+    :param endpoint: the deployment; its `pprof_path` answers the profile
+    :param allow: where connections may go; checked by name before, and by address at the connection
+    """
+
+    def __init__(self, endpoint: Endpoint, *, allow: tuple[Target, ...]) -> None:
+        self._endpoint = endpoint
+        self._allow = allow
+
+    def record(self, *, seconds: float, rate_hz: int) -> Recording:
+        """The CPU profile of the next `seconds`; the call takes as long. The service's own rate counts, not `rate_hz`.
+
+        Raises ProfileError for no proper answer, LoadError for a target that is not on the allow-list.
+        """
+        if not 0 < seconds <= MAX_SECONDS:
+            raise ProfileError(
+                181, where="pprof", what="duration out of range", got=seconds, expected=f"at most {MAX_SECONDS:g} s", fix="choose less"
+            )
+        # The endpoint takes whole seconds.
+        whole = max(1, round(seconds))
+        path = f"{self._endpoint.pprof_path}?seconds={whole}"
+        where = f"{self._endpoint.url}{path}"
+        read = read_pprof(uncompressed(self._get(path, where=where, within=whole + GRACE_SECONDS), where=where), where=where)
+        if read.profile.weight is not Weight.SAMPLES:
+            raise ProfileError(
+                185, where=where, what="no CPU profile", got=", ".join(read.values), expected="samples and cpu",
+                fix="let pprof_path name the CPU profile, such as /debug/pprof/profile",
+            )  # fmt: skip
+        return Recording(collapsed(read.profile), None, read.seconds or float(whole), round(read.rate_hz) or rate_hz, "pprof cpu", None)
+
+    def _get(self, path: str, *, where: str, within: float) -> bytes:
+        host, port = self._endpoint.host, self._endpoint.port
+        check_target(host, port, allow=self._allow, where=where)
+        connection = http.client.HTTPConnection(host, port, timeout=within)
+        cut = CutOff()
+        try:
+            with cut_off_after(within) as cut:
+                connection.connect()
+                cut.socket = connection.sock
+                self._check_peer(connection.sock, where)
+                connection.request("GET", path, headers={"Accept": "application/octet-stream", "Connection": "close"})
+                with connection.getresponse() as response:
+                    body = _body(response, where=where)
+            if cut.happened:
+                raise TimeoutError
+            return body
+        except (OSError, http.client.HTTPException) as error:
+            reason = f"no end of the answer within {within:g} s" if cut.happened else str(error) or type(error).__name__
+            raise ProfileError(
+                182, where=where, what="the service does not answer", got=reason, fix="start it, or correct host and port"
+            ) from None
+        finally:
+            connection.close()
+
+    def _check_peer(self, connected: socket.socket, where: str) -> None:
+        address, port = connected.getpeername()[:2]
+        check_address(address, port, allow=self._allow, where=where)
+
+
+def _body(response: http.client.HTTPResponse, *, where: str) -> bytes:
+    if response.status != 200:
+        raise ProfileError(
+            183, where=where, what="the service did not answer 200", got=response.status, expected=200,
+            fix="let pprof_path name the CPU profile; only one can be recorded at a time",
+        )  # fmt: skip
+    body = bytearray()
+    while chunk := response.read1(CHUNK):
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise ProfileError(
+                184, where=where, what="the answer is too large", expected=f"at most {MAX_BYTES} bytes", fix="profile for less time"
+            )
+    if response.length:
+        # Reading piece by piece does not notice it.
+        raise http.client.IncompleteRead(bytes(body), response.length)
+    return bytes(body)
