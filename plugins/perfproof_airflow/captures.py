@@ -11,11 +11,13 @@ from perfproof.baseline import Window, baseline_document, cells_of, read_baselin
 from perfproof.baseline_comparison import compare_with_history
 from perfproof.capture_changes import Beside, change_words, changes_document, found_changes, interval_length, merged, read_changes
 from perfproof.change_points.acknowledged import NOTHING_ACKNOWLEDGED, Acknowledged, read_acknowledged
+from perfproof.commands.input_file import read_input
 from perfproof.config import Protocol, Provides, load_protocol
 from perfproof.config_checks import IDENTIFIER
 from perfproof.errors import ArtifactError, ConfigError, ParameterError
 from perfproof.history import Decision, before, check_interval, decide, entry_name, entry_path, part_path
 from perfproof.strict import read_json
+from perfproof.strict_yaml import MAX_BYTES as MAX_YAML_BYTES
 from perfproof.telemetry import document_bytes, sha256_hex
 from perfproof_airflow import settings
 from perfproof_airflow.hooks.baseline import measure_service, metric_hooks
@@ -50,10 +52,7 @@ class Captures:
                 255, where="params.protocol", what="not the name of a protocol file", got=name, fix="give a name like demo"
             )
         path = settings.protocol_path(name)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise ConfigError(180, where=str(path), what="cannot be read", got=error.strerror, fix="put the protocol file there") from None
+        data = read_input(path, limit=MAX_YAML_BYTES, error=ConfigError, number=180)
         workspace = Workspace(settings.workspace_root())
         directory = settings.option("history_dir", HISTORY_DIRECTORY)
         return cls(load_protocol(data, where=path.name), interval[0], interval[1], now, workspace, directory)
@@ -192,13 +191,9 @@ def acknowledged_changes(protocol: str) -> Acknowledged:
     ConfigError for one that cannot be read.
     """
     path = settings.protocol_path(protocol).with_suffix(ACKNOWLEDGED)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
+    if not path.exists():
         return NOTHING_ACKNOWLEDGED
-    except OSError as error:
-        raise ConfigError(180, where=str(path), what="cannot be read", got=error.strerror, fix="give permission to read it") from None
-    return read_acknowledged(data, where=path.name)
+    return read_acknowledged(read_input(path, limit=MAX_FILE_BYTES, error=ConfigError, number=180), where=path.name)
 
 
 def _valid(workspace: Workspace, path: str) -> dict[str, Any] | None:

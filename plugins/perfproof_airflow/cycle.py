@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from perfproof import __version__
 from perfproof.announcements import Announcement, error_line
+from perfproof.commands.input_file import read_input
 from perfproof.config import Protocol, load_protocol
 from perfproof.config_checks import IDENTIFIER
 from perfproof.errors import ConfigError, EvidenceError, ParameterError, PerfproofError
 from perfproof.evidence import Actor, Attempt, EntryType, EvidenceStore, Reference, idempotency
 from perfproof.evidence.secrets import masked
-from perfproof.markdown import visible
+from perfproof.notifications import TITLES, Kind, Notification
 from perfproof.parameters import Parameters, check_not_closed, read_parameters
 from perfproof.run_key import run_key
 from perfproof.strict import read_json
+from perfproof.strict_yaml import MAX_BYTES as MAX_YAML_BYTES
 from perfproof.telemetry import document_bytes, sha256_hex
 from perfproof_airflow import settings
 from perfproof_airflow.checkpoints import signing_key
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SOURCE_FIELDS = ("name", "sha256")
-GATE_FAILED = "gate_failed"
 
 
 def now() -> datetime:
@@ -87,10 +88,7 @@ class Cycle:
                 207, where="params.protocol", what="not the name of a protocol file", got=name, fix="give a name like demo"
             )
         path = settings.protocol_path(name)
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise ConfigError(180, where=str(path), what="cannot be read", got=error.strerror, fix="put the protocol file there") from None
+        data = read_input(path, limit=MAX_YAML_BYTES, error=ConfigError, number=180)
         protocol = load_protocol(data, where=path.name)
         parameters = read_parameters(raw, protocol)
         cycle = cls._assemble(context, store, protocol, parameters, run, ti)
@@ -209,25 +207,32 @@ class Cycle:
         """One of the specification's announcements: execution log, task log, notifiers; once per round."""
         # Not the task's own key: a mapped task announces its step once, not once for each of its instances.
         idem = idempotency("announce", announcement.name, self.round, [])
-        if self.store.find(idem) is None:
-            self.store.append(
-                type=EntryType.ANNOUNCE, body={"text": announcement.value}, idem=idem, time=now(), actor=self.actor, attempt=self.attempt
-            )
+        if self.store.find(idem) is not None:
+            return
+        body = {"text": announcement.value}
+        entry = self.store.append(type=EntryType.ANNOUNCE, body=body, idem=idem, time=now(), actor=self.actor, attempt=self.attempt)
+        # Another instance may have been faster since: whose entry it is tells the notifiers.
+        if entry.attempt == self.attempt:
             self.say(announcement.value, kind="announcement")
 
     def say(self, text: str, *, kind: str) -> None:
-        """`text` into the task log and to every notifier; a notifier that fails is logged and never stops a run.
+        """`text` into the task log and to the notifiers, as `notify` does."""
+        step = self.task_id.rpartition(".")[2]
+        title = f"{TITLES[Kind(kind)]}: {self.protocol.name}"
+        self.notify(Notification(kind=Kind(kind), title=title, text=text, run=self.run, step=step, link=self.link, about=self.task_id))
 
-        Control characters become escapes, so that no name or reason in `text` can look like a line of its own; only a gate's block
-        has several lines, each of them ours. Secrets become `***`, in `text` as in what a notifier's failure says.
-        """
-        from perfproof_airflow.notifiers import deliver
+    def notify(self, notification: Notification) -> None:
+        """`notification` into the task log and to every notifier that takes its kind; none of them can stop or hold up a run."""
+        from perfproof_airflow.notifying.telling import tell
 
-        lines = text.split("\n") if kind == GATE_FAILED else [text]
-        shown = self._masked("\n".join(visible(line) for line in lines))
-        log.info("%s", shown)
-        for failure in deliver(shown, kind=kind, run=self.run):
-            self.record(EntryType.NOTIFY_FAILED, {key: self._masked(value) for key, value in failure.items()})
+        tell(self, notification)
+
+    @property
+    def link(self) -> str:
+        """The page of the run in Airflow; empty where Airflow does not know its own address."""
+        from perfproof_airflow.notifying.links import run_link
+
+        return run_link(self.dag_id, self.run_id)
 
     def halt(self, step: str, error: PerfproofError) -> None:
         """Writes the specification's `[RAY ERROR]` line for a step whose result cannot be produced."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from perfproof.announcements import one_line
 from perfproof.artifacts import Artifact, gate_result_name
 from perfproof.evidence import EntryType
+from perfproof.notifications import Kind, Notification
 from perfproof.waivers import Decision, Waiver, apply_waivers, read_waiver
 from perfproof_airflow.checkpoints import checkpoint
-from perfproof_airflow.cycle import GATE_FAILED, Cycle, now
+from perfproof_airflow.cycle import Cycle, now
 
 GATE_TASKS = {
     1: "intake_and_baseline.gate_1",
@@ -54,10 +56,20 @@ def judge(cycle: Cycle, gate: int, *, inputs: Sequence[Mapping[str, Any]]) -> di
     checkpoint(cycle.store)
     get_current_context()["ti"].xcom_push(key=EVALUATED, value=reference)
     if result["outcome"] != "PASS":
-        cycle.say(str(result["text"]), kind=GATE_FAILED)
+        cycle.notify(_not_passed(cycle, result))
         reasons = "; ".join(str(reason) for reason in result["reasons"]) or "see the result"
         raise AirflowFailException(f"gate {gate} ({result['name']}): {result['outcome']}: {reasons}")
     return reference
+
+
+def _not_passed(cycle: Cycle, result: Mapping[str, Any]) -> Notification:
+    """The specification's block, which holds the options, and every reason on a line of its own."""
+    reasons = "".join(f"\n- {one_line(reason)}" for reason in result["reasons"])
+    return Notification(
+        kind=Kind.GATE_FAILED, title=f"Gate {result['gate']} ({result['name']}): {result['outcome']}",
+        text=str(result["text"]) + (f"\nReasons:{reasons}" if reasons else ""), run=cycle.run, step=f"gate_{result['gate']}",
+        link=cycle.link, about=f"gate {result['gate']}",
+    )  # fmt: skip
 
 
 def granted(cycle: Cycle) -> list[dict[str, Any]]:

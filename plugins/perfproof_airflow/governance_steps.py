@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from perfproof import artifacts as names
-from perfproof.announcements import Announcement
+from perfproof.announcements import Announcement, one_line
 from perfproof.artifacts import Artifact, gate_result_name
 from perfproof.config import Recipient
 from perfproof.errors import ArtifactError
 from perfproof.evidence import EntryType
 from perfproof.moments import stamp
+from perfproof.notifications import TITLES, Kind, Notification
 from perfproof.telemetry import sha256_hex
 from perfproof_airflow import settings
 from perfproof_airflow.checkpoints import checkpoint
@@ -234,6 +235,17 @@ def _deliver(cycle: Cycle, recipient: Recipient, references: Sequence[Mapping[st
         )
 
 
+def _handed_off(cycle: Cycle, report: Mapping[str, Any]) -> Notification:
+    """Who the cycle was handed to, and the digests of report and manifest."""
+    to = one_line(cycle.protocol.labels.next_protocol, limit=80)
+    manifest = cycle.reference(Artifact.MANIFEST)
+    lines = [f"Handed off to {to}.", *(f"{one['name']} sha256:{one['sha256']}" for one in (report, manifest))]
+    return Notification(
+        kind=Kind.HANDOFF, title=f"{TITLES[Kind.HANDOFF]} to {to}", text="\n".join(lines), run=cycle.run, step="handoff",
+        link=cycle.link, about="handoff",
+    )  # fmt: skip
+
+
 def complete_handoff(cycle: Cycle) -> dict[str, Any]:
     """Recomputes the handoff checklist, writes the final report and manifest, closes the run, announces completion."""
     from perfproof.evidence.views import LATEST, close_run, point_latest
@@ -253,6 +265,7 @@ def complete_handoff(cycle: Cycle) -> dict[str, Any]:
         },
     )
     cycle.announce(Announcement.PHASE_4_COMPLETE)
+    cycle.notify(_handed_off(cycle, report))
     close_run(
         cycle.store,
         body={"outcome": "completed", "round": cycle.round, "closed_at": stamp(now())},

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from typing import Any
 
-from perfproof.config import Endpoint, Service
+from perfproof.config import Endpoint, Failure, Service
 from perfproof.errors import LoadError
 from perfproof.evidence import EntryType
 from perfproof.load.authorization import Authorization, check_authorized, read_authorization
@@ -20,6 +18,7 @@ from perfproof.load.summary import Outcome
 from perfproof_airflow import settings
 from perfproof_airflow.cycle import Cycle, now
 from perfproof_airflow.hooks.load import Injection, LoadHook, LoadRun
+from perfproof_airflow.load_engine.stop_lever import require_not_pulled, run_directory
 from perfproof_airflow.protected import verified_approvals
 
 LOCK_PATIENCE_SECONDS = 120.0
@@ -97,16 +96,37 @@ def seed_of(cycle: Cycle, *parts: object) -> int:
 
 
 def send(cycle: Cycle, plan: LoadPlan, *, allowed: Authorization, endpoint: Endpoint, injections: Sequence[Injection] = ()) -> LoadRun:
-    """Runs one authorized plan. The log says that it started before anything is sent, and how it ended."""
+    """Runs one authorized plan. The log says that it started before anything is sent, and how it ended.
+
+    Raises LoadError 304 if somebody has stopped the load of the run.
+    """
+    directory = run_directory(settings.workspace_root(), cycle.run)
+    require_not_pulled(directory)
     started = len(cycle.store.of_type(EntryType.LOADTEST_STARTED))
     check_authorized(plan, authorization=allowed, tests_so_far=started, now=now())
     facts = {"scenario": plan.scenario.value, "target": endpoint.instance, "plan_sha256": plan.digest, "test": started + 1}
     cycle.record(EntryType.LOADTEST_STARTED, {**facts, "plan": plan.document()})
-    run = LoadHook(Path(tempfile.gettempdir())).run(plan, injections=injections)
+    run = LoadHook(directory).run(plan, injections=injections)
     completed = run.summary.outcome is Outcome.COMPLETED
     kind = EntryType.LOADTEST_FINISHED if completed else EntryType.LOADTEST_ABORTED
     cycle.record(kind, {**facts, "outcome": run.summary.outcome.value, "reason": run.summary.reason, "build": run.summary.build})
     return run
+
+
+@contextmanager
+def _harm(failure: Failure, endpoint: Endpoint, *, where: str) -> Iterator[Sequence[Injection]]:
+    """The injections of the failure scenario; its fault is over when the block is left."""
+    from perfproof_airflow.hooks.database import dsn_of
+    from perfproof_airflow.hooks.fault import harm_of
+
+    harm = harm_of(failure, dsn=lambda: dsn_of(endpoint.database_connection, where=where))
+    harm.ready()
+    try:
+        yield [Injection(at_second=failure.fault_at_second, action=harm.begin)]
+    finally:
+        # A fault of a proxy ends by itself too.
+        with suppress(LoadError):
+            harm.end()
 
 
 def run_scenario(cycle: Cycle, scenario: str, *, side: str, name: str) -> dict[str, Any]:
@@ -114,7 +134,6 @@ def run_scenario(cycle: Cycle, scenario: str, *, side: str, name: str) -> dict[s
     from perfproof.load.recovery import failure_outcome
     from perfproof.load.rows import read_rows
     from perfproof.load.verdict import summarise
-    from perfproof_airflow.hooks.fault import DatabaseFaultHook
 
     service = target_service(cycle)
     endpoint = endpoint_of(service, side)
@@ -130,14 +149,9 @@ def run_scenario(cycle: Cycle, scenario: str, *, side: str, name: str) -> dict[s
             load=cycle.protocol.load,
             seed=seed_of(cycle, side, scenario),
         )
-        injections: list[Injection] = []
         failure = cycle.profile.failure
-        if scenario == Scenario.FAILURE:
-            from perfproof_airflow.hooks.database import dsn_of
-
-            hook = DatabaseFaultHook(dsn_of(endpoint.database_connection, where=f"{service.name}.endpoints.{side}"))
-            injections = [Injection(at_second=failure.fault_at_second, action=hook.terminate_database_connections)]
-        with target_lock(endpoint):
+        harm = _harm(failure, endpoint, where=f"{service.name}.endpoints.{side}") if scenario == Scenario.FAILURE else nullcontext(())
+        with target_lock(endpoint), harm as injections:
             run = send(cycle, plan, allowed=allowed, endpoint=endpoint, injections=injections)
         rows = cycle.publish(name.removesuffix(".json") + "-rows.csv.gz", lambda: run.rows, per_try=True)
         kept = read_rows(run.rows, where=name)
@@ -149,6 +163,7 @@ def run_scenario(cycle: Cycle, scenario: str, *, side: str, name: str) -> dict[s
                 fault=failure.fault.value,
                 injected_at=run.injected_at[0],
                 recover_within_seconds=failure.recover_within_seconds,
+                lasts_seconds=failure.fault_seconds,
             )
         return summarise(
             kept,
@@ -161,6 +176,18 @@ def run_scenario(cycle: Cycle, scenario: str, *, side: str, name: str) -> dict[s
         )
 
     return cycle.publish(name, produce)
+
+
+def observed_peaks(cycle: Cycle, services: Collection[str]) -> list[dict[str, Any]]:
+    """The tested peak of each service against the highest rate that its baseline window saw."""
+    from perfproof.load.observed_peak import comparison, peak_of_baseline
+
+    found = []
+    for name in sorted(services):
+        service, evidence = cycle.protocol.service(name), f"evidence/baseline-{name}.json"
+        document = cycle.document(evidence) if cycle.store.live(evidence) is not None else None
+        found.append(comparison(name, cycle.profile.peak.rate, peak_of_baseline(service, document)))
+    return found
 
 
 def require_stable(documents: Sequence[Mapping[str, Any]]) -> None:

@@ -14,6 +14,7 @@ from perfproof.baseline.cells import (
 )
 from perfproof.baseline.completeness import Completeness, completeness, require_sources, required_cells
 from perfproof.baseline.document import baseline_csv, baseline_document, service_document
+from perfproof.baseline.percentiles import require_percentile_order
 from perfproof.baseline.reading import cells_of, read_baseline
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "failed_series",
     "measure_cell",
     "read_baseline",
+    "require_percentile_order",
     "require_sources",
     "required_cells",
     "service_document",

@@ -171,7 +171,7 @@ def valid_samples(spec: MetricSpec, service: str, series: Series, *, window: Win
     inside = [(moment, value) for moment, value in zip(series.times, series.values, strict=True) if window.step_of(moment) is not None]
     if not inside:
         return [], [Reason.NODATA]
-    if any(_impossible(spec, value) for _, value in inside):
+    if any(impossible(value, kind=spec.kind, unit=spec.unit) for _, value in inside):
         return [], [Reason.UNIT]
     reasons: list[Reason] = []
     if any(not math.isfinite(value) for _, value in inside):
@@ -209,14 +209,15 @@ def _traceable(spec: MetricSpec, service: str, series: Series) -> bool:
     return hashed and named and bool(series.query.strip())
 
 
-def _impossible(spec: MetricSpec, value: float) -> bool:
+def impossible(value: float, *, kind: MetricKind, unit: Unit) -> bool:
+    """Whether no metric of this kind can have the finite `value` in this unit: below zero, or more than all of it."""
     if not math.isfinite(value):
         return False
     if value < 0:
         return True
-    if spec.unit is not Unit.PERCENT:
+    if unit is not Unit.PERCENT:
         return False
-    limit = MAX_ERROR_RATE_PERCENT if spec.kind is MetricKind.ERROR_RATE else MAX_UTILIZATION_PERCENT
+    limit = MAX_ERROR_RATE_PERCENT if kind is MetricKind.ERROR_RATE else MAX_UTILIZATION_PERCENT
     return value > limit * (1 + 1e-9)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from perfproof.baseline.cells import Cell, Reason, Requirements
+from perfproof.baseline.cells import Cell, Reason, Requirements, impossible
 from perfproof.baseline.completeness import completeness
 from perfproof.baseline.document import SCHEMA_VERSION, completeness_figures
 from perfproof.errors import ArtifactError
@@ -62,7 +62,8 @@ SLO_KEYS: dict[str, type | tuple[type, ...]] = {
     "adherence_percent": NUMBER_OR_NULL,
     "met": (bool, type(None)),
 }
-DIGEST = re.compile(r"^[0-9a-f]{64}$")
+WINDOW_KEYS: dict[str, type | tuple[type, ...]] = {"start": str, "end": str, "step_seconds": NUMBER}
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def read_baseline(data: bytes, *, where: str) -> dict[str, Any]:
@@ -75,6 +76,8 @@ def read_baseline(data: bytes, *, where: str) -> dict[str, Any]:
         )  # fmt: skip
     parse_stamp(document["collected_at"], where=f"{where}.collected_at")
     _check_digest(document["protocol_sha256"], f"{where}.protocol_sha256")
+    require(document["window"], WINDOW_KEYS, where=f"{where}.window", number=310)
+    require(document["builds"], dict.fromkeys(document["builds"], (str, type(None))), where=f"{where}.builds", number=310)
     for index, slo in enumerate(document["slos"]):
         require(slo, SLO_KEYS, where=f"{where}.slos[{index}]", number=310)
     cells = cells_of(document, where=where)
@@ -150,6 +153,10 @@ def _cell(record: dict[str, Any], requirements: Requirements, place: str) -> Cel
         raw_sha256=record["raw_sha256"],
         requirements=requirements,
     )
+    if cell.value is not None and impossible(cell.value, kind=cell.kind, unit=cell.unit):
+        raise refusal(
+            319, f"{place}.value", f"no {cell.kind.value} can be this in {cell.unit.value}", "capture it again", got=record["value"],
+        )  # fmt: skip
     if abs(cell.coverage - record["coverage"]) > 1e-4:
         raise refusal(
             312, f"{place}.coverage", "the samples do not give the declared figure", "keep the file as it was written",
@@ -159,5 +166,5 @@ def _cell(record: dict[str, Any], requirements: Requirements, place: str) -> Cel
 
 
 def _check_digest(text: str, place: str) -> None:
-    if not DIGEST.match(text):
+    if not DIGEST.fullmatch(text):
         raise refusal(318, place, "not a SHA-256 digest", "64 lower-case hexadecimal digits", got=text)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from perfproof.baseline import read_baseline
 from perfproof.capture_changes import capture_series
+from perfproof.commands.input_file import read_input
 from perfproof.errors import ArtifactError, ParameterError
 from perfproof.history import entry_interval
 from perfproof.inputs.number_series import SUFFIXES, NumberSeries, form_of, is_load_rows, read_series, series_of, unpacked
@@ -22,6 +23,8 @@ BLOCK_SECONDS = 60.0
 LATENCY = "p95"
 DIRECTIONS = {"lower": Direction.LOWER, "higher": Direction.HIGHER}
 STANDARD_INPUT = "-"
+# Values are read whole: what is larger is for a reader that streams.
+MAX_BYTES = 1 << 30
 
 
 def series_in(path: Path, *, form: str | None, metric: str | None, block_seconds: float) -> list[NumberSeries]:
@@ -146,7 +149,7 @@ def _unknown_form(path: Path) -> ArtifactError:
 
 
 def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(469, where=str(path), what="cannot be read", got=error.strerror, fix="name an existing file") from None
+    data = read_input(path, limit=MAX_BYTES, error=ArtifactError, number=469)
+    if len(data) > MAX_BYTES:
+        raise ArtifactError(469, where=str(path), what="too large", expected=f"at most {MAX_BYTES} bytes", fix="give a part of it")
+    return data

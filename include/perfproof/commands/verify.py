@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from perfproof.commands.input_file import read_input
 from perfproof.errors import EvidenceError, PerfproofError, Tampered, quoted
 from perfproof.evidence.manifest import ASSURANCE
 from perfproof.evidence.store import EvidenceStore
@@ -25,6 +26,7 @@ from perfproof.evidence.verify import verify
 if TYPE_CHECKING:
     from perfproof.approvals import SigningKey
 
+MAX_KEY_FILE = 1 << 20
 _ANCHOR = re.compile(r"([1-9][0-9]{0,8}):([0-9a-f]{64})")
 # It compiles a grammar for almost a second, for a format that no schema of perfproof uses.
 _SLOW_FORMATS = "rfc3987_syntax"
@@ -112,24 +114,20 @@ def assurance(verification: Verification, trusted: Trusted) -> str:
 
 def trust_root(path: Path | None) -> TrustRoot | None:
     """The trust root in a file. Raises EvidenceError if it is none."""
-    return _from_file(path, read_trust_root, "name the trust root")
+    return _from_file(path, read_trust_root)
 
 
 def act_keys(path: Path | None) -> Mapping[str, SigningKey] | None:
     """The keys of acts in a file. Raises EvidenceError if it holds none."""
     from perfproof.approvals.act_keys import read_act_keys
 
-    return _from_file(path, read_act_keys, "name the file of act keys")
+    return _from_file(path, read_act_keys)
 
 
-def _from_file(path: Path | None, read: Callable[..., Content], fix: str) -> Content | None:
+def _from_file(path: Path | None, read: Callable[..., Content]) -> Content | None:
     if path is None:
         return None
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise EvidenceError(630, where=str(path), what="cannot be read", got=error.strerror, fix=fix) from None
-    return read(data, where=str(path))
+    return read(read_input(path, limit=MAX_KEY_FILE, error=EvidenceError, number=630), where=str(path))
 
 
 def not_checked(verification: Verification, trusted: Trusted) -> str | None:

@@ -68,6 +68,9 @@ class TrustRoot:
 def read_trust_root(data: bytes, *, where: str) -> TrustRoot:
     """The trust root in a JSON file. Raises EvidenceError with the place of what is wrong."""
     document: Any = read_json(data, where=where, limit=MAX_TRUST_ROOT, error=EvidenceError, number=630)
+    # Another file may have been given by mistake, with a secret in it that a message must not show.
+    if not isinstance(document, dict) or set(document) != {"version", "keys"} or not isinstance(document["keys"], list):
+        raise _wrong(where, "not a trust root of version 1 with at least one key")
     listed = build(_File, document, where=where, error=EvidenceError)
     if listed.version != TRUST_VERSION or not listed.keys:
         raise _wrong(where, "not a trust root of version 1 with at least one key")

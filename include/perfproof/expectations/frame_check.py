@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
+from perfproof.expectations.criteria_table import CriteriaTable
 from perfproof.expectations.suites import COLUMNS, Comparison, Suite, suite_named
 
 if TYPE_CHECKING:
@@ -35,12 +36,12 @@ class FrameCheck:
 class Check(Protocol):
     """How a gate has its frame checked."""
 
-    def __call__(self, criteria_frame: pd.DataFrame, suite: str) -> FrameCheck:
+    def __call__(self, criteria_frame: pd.DataFrame | CriteriaTable, suite: str) -> FrameCheck:
         """The answer for a frame with the columns of COLUMNS."""
         ...
 
 
-def check_frame(criteria_frame: pd.DataFrame, suite: str) -> FrameCheck:
+def check_frame(criteria_frame: pd.DataFrame | CriteriaTable, suite: str) -> FrameCheck:
     """The answer of Great Expectations for `criteria_frame` against the suite of that name.
 
     The frame has one row per criterion and the columns criterion, actual, threshold and comparison. Raises GateError for an
@@ -48,11 +49,12 @@ def check_frame(criteria_frame: pd.DataFrame, suite: str) -> FrameCheck:
     """
     declared = suite_named(suite)
     expected = FRAME_EXPECTATIONS + EXPECTATIONS_PER_REQUIREMENT * len(declared.requirements)
-    refusals = _refusals(criteria_frame)
+    frame = criteria_frame.frame() if isinstance(criteria_frame, CriteriaTable) else criteria_frame
+    refusals = _refusals(frame)
     if refusals:
         return FrameCheck(suite, False, 0, expected, refusals)
     expectations = _expectations(declared)
-    result = _context().data_sources.pandas_default.read_dataframe(criteria_frame).validate(expectations)
+    result = _context().data_sources.pandas_default.read_dataframe(frame).validate(expectations)
     evaluated = int(result.statistics["evaluated_expectations"])
     reasons = [reason for one in result.results if (reason := _complaint(one)) is not None]
     if evaluated != expected or len(result.results) != expected:

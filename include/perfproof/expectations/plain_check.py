@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from perfproof.expectations.criteria_table import CriteriaTable
 from perfproof.expectations.frame_check import EXPECTATIONS_PER_REQUIREMENT, FRAME_EXPECTATIONS, FrameCheck
 from perfproof.expectations.suites import COLUMNS, Requirement, suite_named
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def plain_check(criteria_frame: pd.DataFrame, suite: str) -> FrameCheck:
+def plain_check(criteria_frame: pd.DataFrame | CriteriaTable, suite: str) -> FrameCheck:
     """The answer for `criteria_frame` in plain Python. Raises GateError for an unknown suite."""
     declared = suite_named(suite)
     expected = FRAME_EXPECTATIONS + EXPECTATIONS_PER_REQUIREMENT * len(declared.requirements)

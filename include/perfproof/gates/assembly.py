@@ -15,13 +15,16 @@ from perfproof.artifacts import BASELINE_JSON, Artifact
 from perfproof.config import Protocol, Role
 from perfproof.config_checks import TASK_OWNER
 from perfproof.errors import GateError, PerfproofError
+from perfproof.evidence.names import is_name
 from perfproof.expectations import Check
 from perfproof.gates.baseline import gate_1
 from perfproof.gates.diagnostics import gate_2
+from perfproof.gates.figures import mappings, number, text_at
 from perfproof.gates.governance import gate_4
 from perfproof.gates.optimization import gate_3
 from perfproof.gates.result import GateResult
 from perfproof.parameters import Parameters
+from perfproof.schemas.sections import linked_names
 from perfproof.strict import read_json
 from perfproof.telemetry import Direction, sha256_hex
 from perfproof.validation import validate_change
@@ -50,7 +53,7 @@ class Reading:
 
     def text(self, name: str) -> str:
         """The text, or nothing; bytes that are no text are shown as such and fail the artifact's own check."""
-        return self.data(name).decode("utf-8", "replace")
+        return text_of(self.data(name))
 
     def document(self, name: str) -> dict[str, Any]:
         """The JSON mapping, or an empty one."""
@@ -91,8 +94,8 @@ def evaluate_gate(gate: int, *, read: Read, facts: Facts) -> GateResult:
 
 def traffic_of(baseline: Mapping[str, Any], services: Sequence[str]) -> dict[str, float] | None:
     """Requests per second by service from the baseline's throughput cells; None unless every service has one."""
-    cells = [c for c in baseline.get("cells", []) if isinstance(c, Mapping) and c.get("kind") == "throughput"]
-    rates = {str(c["service"]): float(c["value"]) for c in cells if isinstance(c.get("value"), int | float)}
+    cells = [(text_at(c, "service"), number(c.get("value"))) for c in mappings(baseline, "cells") if c.get("kind") == "throughput"]
+    rates = {name: float(rate) for name, rate in cells if rate is not None}
     return rates if all(name in rates for name in services) else None
 
 
@@ -175,7 +178,8 @@ def _rejudged(
             judge=facts.protocol.judge,
             now=facts.now,
         )
-    except (PerfproofError, KeyError, StopIteration):
+    except (PerfproofError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, StopIteration):
+        # Whatever the documents hold instead of a measurement: the gate then says that nothing was judged anew.
         return None
 
 
@@ -188,6 +192,9 @@ def _direction(facts: Facts) -> Direction:
 def _gate_4(reading: Reading, facts: Facts) -> GateResult:
     present = {name.value: data for name in Artifact if (data := reading.data(name))}
     reading.document(SLO_PROPOSAL)
+    # Looked for and not listed: what a picture shows is judged elsewhere, here it must only be there.
+    linked = linked_names(text_of(present.get(Artifact.PERFORMANCE_REPORT.value, b"")))
+    lost = [name for name in linked if not is_name(name) or reading.read(name) is None]
     return gate_4(
         artifacts=present,
         slo_record=reading.document(Artifact.SLO_UPDATE_RECORD),
@@ -199,7 +206,13 @@ def _gate_4(reading: Reading, facts: Facts) -> GateResult:
         evidence=reading.evidence(),
         now=facts.now,
         check=facts.check,
+        lost_attachments=lost,
     )
+
+
+def text_of(data: bytes) -> str:
+    """`data` as text; bytes that are no text are shown as such and fail the artifact's own check."""
+    return data.decode("utf-8", "replace")
 
 
 def _roles(protocol: Protocol, step: str) -> dict[str, Role]:

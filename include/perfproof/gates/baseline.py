@@ -20,7 +20,7 @@ from perfproof.gates.text import percent
 from perfproof.schemas import document_problems, markdown_problems
 from perfproof.schemas.tables import read_baseline_csv
 
-SHA256 = re.compile(r"^[0-9a-f]{64}$")
+SHA256 = re.compile(r"[0-9a-f]{64}")
 UNUSABLE = frozenset(reason.value for reason in DISQUALIFYING) | {Reason.STALE.value}
 HYPOTHESIS_FIELDS = ("id", "service", "symptom", "suspected_cause", "confirming_evidence", "metric")
 TRACES = ("collection_method", "source", "query", "timestamp")
@@ -137,7 +137,7 @@ def intake_gaps(intake: Mapping[str, Any], *, services: Sequence[Service]) -> li
         for source in mappings(intake, "sources")
         if source.get("critical") is not False and source.get("status") != "ok"
     ]
-    measured = {m.get("service") for m in mappings(intake, "metrics")}
+    measured = {text_at(m, "service") for m in mappings(intake, "metrics")}
     gaps += [f"intake report has no metric of {s.name}" for s in services if s.name not in measured]
     return gaps
 
@@ -151,7 +151,7 @@ def hypothesis_gaps(hypotheses: Mapping[str, Any] | None, log: str) -> tuple[lis
     for hypothesis in mappings(hypotheses, "hypotheses"):
         name = text_at(hypothesis, "id") or "a hypothesis without id"
         lacks = [f"{name} names no {field.replace('_', ' ')}" for field in HYPOTHESIS_FIELDS if not text_at(hypothesis, field)]
-        if hypothesis.get("cause") not in set(Cause):
+        if text_at(hypothesis, "cause") not in set(Cause):
             lacks.append(f"{name} has an unknown cause {hypothesis.get('cause')!r}")
         if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", log):
             lacks.append(f"{name} is not in {Artifact.HYPOTHESIS_LOG}")
@@ -166,7 +166,7 @@ def _untraceable(cells: Iterable[Cell]) -> Iterable[tuple[str, str]]:
             continue
         name = f"{cell.get('service')}/{cell.get('metric_name')}"
         yield from ((name, field.replace("_", " ")) for field in TRACES if not text_at(cell, field))
-        if not SHA256.match(text_at(cell, "raw_sha256")):
+        if not SHA256.fullmatch(text_at(cell, "raw_sha256")):
             yield name, "raw digest"
 
 
@@ -205,10 +205,10 @@ def _integrity(
 
 def _cell_findings(cells: Sequence[Cell], services: Sequence[Service]) -> list[str]:
     complaints = []
-    seen: set[tuple[Any, Any]] = set()
+    seen: set[tuple[str, str]] = set()
     specs = {(s.name, m.name): m for s in services for m in s.metrics}
     for cell in cells:
-        pair = (cell.get("service"), cell.get("metric_name"))
+        pair = (str(cell.get("service")), str(cell.get("metric_name")))
         name = f"{pair[0]}/{pair[1]}"
         if pair in seen:
             complaints.append(f"{name} stands twice in the baseline")
@@ -220,7 +220,7 @@ def _cell_findings(cells: Sequence[Cell], services: Sequence[Service]) -> list[s
             complaints.append(f"{name} has {cell.get('samples_valid')!r} valid of {cell.get('samples_expected')!r} samples")
         elif expected > 0:
             complaints += found(differs(f"coverage of {name}", cell.get("coverage"), valid / expected, rounding=Decimal("0.0001")))
-        spec = specs.get((str(pair[0]), str(pair[1])))
+        spec = specs.get(pair)
         if spec is not None and (cell.get("unit"), cell.get("critical")) != (spec.unit.value, spec.critical):
             complaints.append(f"{name} has unit {cell.get('unit')!r}, critical {cell.get('critical')!r}, unlike the protocol file")
     return complaints

@@ -9,7 +9,7 @@ from typing import Any
 
 from perfproof.artifacts import Artifact
 from perfproof.config import Mode, Thresholds
-from perfproof.gates.figures import as_float, at, differs, found, items, mappings, number, plain, share, text_at, unlike
+from perfproof.gates.figures import as_float, at, differs, found, items, mappings, number, plain, round_to, rounded, share, text_at, unlike
 from perfproof.schemas import sample_problems
 from perfproof.telemetry import Direction
 
@@ -37,17 +37,17 @@ class Regression:
     def in_words(self) -> str:
         """`memory_utilization 75 to 88 (17.3% worse)`."""
         sides = " to ".join("?" if v is None else plain(v) for v in (self.baseline, self.optimized))
-        worse = "" if self.percentage is None else f" ({plain(round(self.percentage, 1))}% worse)"
+        worse = "" if self.percentage is None else f" ({plain(round_to(self.percentage, 1))}% worse)"
         return f"{self.metric} {sides}{worse}"
 
     def document(self) -> dict[str, Any]:
         """The regression in the spec's shape, and the judge's estimate if there is one."""
-        judged = {} if self.worsening is None else {"worsening": float(self.worsening), "scale": self.scale}
+        judged = {} if self.worsening is None else {"worsening": as_float(self.worsening), "scale": self.scale}
         return {
             "metric": self.metric,
             "baseline": as_float(self.baseline),
             "optimized": as_float(self.optimized),
-            "regression_percentage": None if self.percentage is None else float(round(self.percentage, 1)),
+            "regression_percentage": rounded(self.percentage),
             **judged,
         }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from perfproof.announcements import one_line
 from perfproof.artifacts import Artifact
 from perfproof.errors import PerfproofError
 from perfproof.gates.figures import at, mappings, share, text_at
@@ -40,11 +41,12 @@ class Documentation:
         )
 
 
-def documentation(artifacts: Mapping[str, bytes], *, role_words: Sequence[str] = ()) -> Documentation:
+def documentation(artifacts: Mapping[str, bytes], *, role_words: Sequence[str] = (), lost_attachments: Sequence[str] = ()) -> Documentation:
     """Share of the thirteen artifacts that are there and valid, in percent.
 
     The manifest is valid only if it lists the other artifacts with the digests of these very bytes, each verified by a
     gate or a person (those of phase 4 as soon as one has); `role_words` are names and labels of roles, which are neither.
+    `lost_attachments` are the files that the report shows or links although they are not in evidence.
     """
     missing = tuple(name.value for name in Artifact if name.value not in artifacts)
     invalid: dict[str, tuple[str, ...]] = {}
@@ -53,6 +55,8 @@ def documentation(artifacts: Mapping[str, bytes], *, role_words: Sequence[str] =
             problems = validate_artifact(name.value, artifacts[name.value])
             if name is Artifact.MANIFEST and not problems:
                 problems = manifest_problems(artifacts, role_words=role_words)
+            if name is Artifact.PERFORMANCE_REPORT:
+                problems += [f"it links {one_line(file, limit=120)}, which is not there" for file in lost_attachments]
             if problems:
                 invalid[name.value] = tuple(problems)
     required = len(Artifact)

@@ -9,13 +9,15 @@ from typing import Any
 
 # Half a unit of the first decimal: the spec's samples print percentages with one.
 ROUNDING = Decimal("0.05")
+# Decimal arithmetic has 28 digits: what is larger than this has no decimals that could be rounded.
+LARGE = Decimal(10) ** 20
 
 
 def number(value: Any) -> Decimal | None:
     """`value` as a decimal if it is a finite number; None for anything else. True is not a number, "15" is not a number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or (isinstance(value, float) and not math.isfinite(value)):
         return None
-    return Decimal(str(value))
+    return Decimal(str(value)) if isinstance(value, float) else Decimal(value)
 
 
 def at(document: Any, *path: str | int) -> Any:
@@ -70,18 +72,26 @@ def found(*complaints: str | None) -> list[str]:
 
 def plain(value: Decimal) -> str:
     """`value` in plain digits, at most four decimals."""
+    if abs(value) >= LARGE:
+        return f"{value:.4e}"
     rounded = f"{value:.4f}".rstrip("0").rstrip(".")
     return rounded if rounded not in ("", "-0") else "0"
 
 
 def as_float(value: Decimal | None) -> float | None:
-    """`value` for a document: a whole number of percent stays one."""
-    return None if value is None else float(value)
+    """`value` for a document, None where it is too large for one: an infinite figure is none."""
+    figure = None if value is None else float(value)
+    return figure if figure is not None and math.isfinite(figure) else None
 
 
 def rounded(value: Decimal | None, *, digits: int = 1) -> float | None:
     """`value` with `digits` decimals, as the spec's samples show percentages."""
-    return None if value is None else float(round(value, digits))
+    return None if value is None else as_float(round_to(value, digits))
+
+
+def round_to(value: Decimal, digits: int) -> Decimal:
+    """`value` with `digits` decimals; a value without decimals as it is."""
+    return value if abs(value) >= LARGE else round(value, digits)
 
 
 def digest_of(evidence: Iterable[Mapping[str, Any]], name: str) -> str | None:

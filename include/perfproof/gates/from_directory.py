@@ -18,8 +18,9 @@ from typing import Any
 
 from perfproof.announcements import one_line
 from perfproof.artifacts import gate_result_name
+from perfproof.commands.input_file import read_input
 from perfproof.config import Protocol, load_protocol
-from perfproof.errors import ArtifactError, GateError, PerfproofError, Tampered
+from perfproof.errors import ArtifactError, ConfigError, GateError, PerfproofError, Tampered
 from perfproof.evidence.directory import RunDirectory
 from perfproof.evidence.manifest import genesis_of, standing_approvals
 from perfproof.evidence.names import is_name
@@ -29,13 +30,16 @@ from perfproof.expectations.frame_check import Check, check_frame
 from perfproof.gates.assembly import Facts, Read, evaluate_gate
 from perfproof.gates.figures import mappings, text_at
 from perfproof.gates.result import GateResult, Outcome
+from perfproof.moments import parse_stamp
 from perfproof.parameters import Parameters, read_parameters
 from perfproof.strict import read_json
+from perfproof.strict_yaml import MAX_BYTES
 
 NAMES = {"baseline": 1, "diagnostics": 2, "optimization": 3, "governance": 4}
 EXITS = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.INDETERMINATE: 2}
 USAGE = 3
 MAX_FILE = 64 << 20
+PICTURE = ".svg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,8 @@ def recompute(gate: int, *, directory: Path, protocol_file: Path | None = None, 
         return _from_log(gate, directory, check)
     if protocol_file is None:
         raise GateError(122, where=str(directory), what="no log, so no protocol file is known", fix="give it with --protocol")
-    protocol = load_protocol(protocol_file.read_bytes(), where=protocol_file.name)
+    data = read_input(protocol_file, limit=MAX_BYTES, error=ConfigError, number=180)
+    protocol = load_protocol(data, where=protocol_file.name)
     read, moment = _from_files(directory)
     facts = Facts(protocol, read_parameters({}, protocol), approvals=(), deliveries=(), now=moment, check=check)
     return Recomputed(_judged(gate, read, facts), ())
@@ -72,8 +77,10 @@ def _from_log(gate: int, directory: Path, check: Check) -> Recomputed:
         until, digests, moment = entries, {n: str(e.body["sha256"]) for n, e in live_entries(entries).items()}, entries[-1].moment
     else:
         document, until = stored
-        digests = {text_at(e, "name"): text_at(e, "sha256") for e in mappings(document, "evidence")}
-        moment = datetime.fromisoformat(text_at(document, "evaluated_at"))
+        # Pictures are not listed, since nobody judges them; they must only have been there.
+        shown = {n: str(e.body["sha256"]) for n, e in live_entries(until).items() if n.endswith(PICTURE)}
+        digests = shown | {text_at(e, "name"): text_at(e, "sha256") for e in mappings(document, "evidence")}
+        moment = parse_stamp(document.get("evaluated_at"), where=f"{gate_result_name(gate)} evaluated_at")
     facts = Facts(
         protocol,
         parameters,
@@ -95,10 +102,9 @@ def _judged(gate: int, read: Read, facts: Facts) -> GateResult:
 
 def _store(directory: Path) -> EvidenceStore:
     first = directory / "log" / "00000000.json"
-    try:
-        opening = read_json(first.read_bytes(), where=first.name)
-    except OSError as error:
-        raise ArtifactError(210, where=str(first), what="cannot be read", got=error.strerror, fix="give the directory of a run") from None
+    if first.is_symlink():
+        raise ArtifactError(210, where=str(first), what="cannot be read", got="a link", fix="give the directory of a run")
+    opening = read_json(read_input(first, limit=MAX_FILE, error=ArtifactError, number=210), where=first.name)
     run = text_at(opening, "run")
     return EvidenceStore(RunDirectory(directory, run), run)
 
@@ -108,7 +114,8 @@ def _identity(store: EvidenceStore, entries: Sequence[Entry]) -> tuple[Protocol,
     genesis = genesis_of(store, entries)
     data = store.get_object(text_at(genesis, "protocol_sha256"))
     protocol = load_protocol(data, where=f"{text_at(genesis, 'parameters', 'protocol')}.yaml")
-    return protocol, read_parameters(dict(genesis.get("parameters") or {}), protocol)
+    parameters = genesis.get("parameters") or {}
+    return protocol, read_parameters(parameters if isinstance(parameters, dict) else {"parameters": parameters}, protocol)
 
 
 def _stored_result(store: EvidenceStore, entries: Sequence[Entry], gate: int) -> tuple[dict[str, Any], list[Entry]] | None:
@@ -145,17 +152,28 @@ def _from_files(directory: Path) -> tuple[Read, datetime]:
     """The files that lie in `directory` under names of evidence, and the time of the newest."""
     if not directory.is_dir():
         raise ArtifactError(211, where=str(directory), what="not a directory", fix="give the directory of a run")
-    contents: dict[str, bytes] = {}
+    found: dict[str, Path] = {}
     newest = 0.0
-    for path in sorted((*directory.iterdir(), *(directory / "evidence").glob("*"))):
-        name = path.relative_to(directory).as_posix()
-        if not is_name(name):
-            continue
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_FILE:
-            raise ArtifactError(212, where=name, what="not a regular file, or larger than 64 MiB", fix="put the artifact itself there")
-        contents[name] = path.read_bytes()
-        newest = max(newest, path.stat().st_mtime)
-    return contents.get, datetime.fromtimestamp(newest, UTC)
+    try:
+        if (directory / "evidence").is_symlink():
+            raise ArtifactError(212, where="evidence", what="a link", fix="put the directory itself there")
+        for path in sorted((*directory.iterdir(), *(directory / "evidence").glob("*"))):
+            name = path.relative_to(directory).as_posix()
+            if not is_name(name):
+                continue
+            if path.is_symlink() or not path.is_file() or path.stat().st_size > MAX_FILE:
+                raise ArtifactError(212, where=name, what="not a regular file, or larger than 64 MiB", fix="put the artifact itself there")
+            found[name] = path
+            newest = max(newest, path.stat().st_mtime)
+    except OSError as error:
+        raise ArtifactError(
+            211, where=str(directory), what="cannot be read", got=error.strerror, fix="give the directory of a run"
+        ) from None
+
+    def read(name: str) -> bytes | None:
+        return read_input(found[name], limit=MAX_FILE, error=ArtifactError, number=212) if name in found else None
+
+    return read, datetime.fromtimestamp(newest, UTC)
 
 
 def table(result: GateResult) -> str:
@@ -183,7 +201,7 @@ def run(gate: int, options: argparse.Namespace, *, check: Check = check_frame) -
     except Tampered as error:
         sys.stderr.write(f"{error}\n")
         return EXITS[Outcome.FAIL]
-    except (PerfproofError, OSError) as error:
+    except PerfproofError as error:
         sys.stderr.write(f"{error}\n")
         return EXITS[Outcome.INDETERMINATE]
     result = found.result

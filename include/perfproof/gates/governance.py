@@ -36,15 +36,17 @@ def gate_4(
     evidence: Sequence[Document],
     now: datetime,
     check: Check,
+    lost_attachments: Sequence[str] = (),
 ) -> GateResult:
     """The result of gate 4.
 
     `artifacts` are the bytes of those of the thirteen that are there, `approval_records` the verified records (any steps),
     `proposal_ref` name and digest of the SLO proposal, `roles` those that must approve SLO updates, and `deliveries` what
     was delivered: `{"artifact", "sha256", "recipient", "channel"}`.
+    `lost_attachments` are the files that the report links although they are not in evidence.
     """
     titles = [word for key, role in roles.items() for word in (key, role.label)]
-    documented = documentation(artifacts, role_words=titles)
+    documented = documentation(artifacts, role_words=titles, lost_attachments=lost_attachments)
     missing = slo_approvals_missing(slo_record, approval_records, proposal_ref=proposal_ref, roles=roles)
     approved = approval_percentage(slo_record, approval_records, proposal_ref=proposal_ref, roles=roles)
     updates = mappings(slo_record, "updates")

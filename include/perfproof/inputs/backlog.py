@@ -20,10 +20,11 @@ def validate_backlog(data: bytes, *, where: str) -> Supplied:
     Nothing left over is an empty list. Raises ArtifactError for another version, an item that is not whole, or an id twice.
     """
     document = require(read_json(data, where=where), DOCUMENT_KEYS, where=where, number=380)
-    if document.get("schema_version", SCHEMA_VERSION) != SCHEMA_VERSION:
+    version = document.get("schema_version", SCHEMA_VERSION)
+    if type(version) is not int or version != SCHEMA_VERSION:
         raise refusal(
             381, f"{where}.schema_version", "another version of the format", "take the file of a cycle of this version",
-            got=document["schema_version"], expected=SCHEMA_VERSION,
+            got=version, expected=SCHEMA_VERSION,
         )  # fmt: skip
     if len(document["items"]) > MAX_ITEMS:
         raise refusal(382, f"{where}.items", "too many", "close what is done", got=len(document["items"]), expected=MAX_ITEMS)

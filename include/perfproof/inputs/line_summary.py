@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
-from perfproof.errors import ArtifactError
+from perfproof.errors import ArtifactError, PerfproofError
 from perfproof.moments import parse_stamp, stamp
+from perfproof.strict import read_json
 
 TIME_FIELDS = ("time", "timestamp", "ts", "start", "started_at")
 COUNTED_FIELDS = ("service", "route", "name", "status", "outcome", "level")
 MAX_DISTINCT = 50
 MAX_VALUE = 100
+MAX_LINE = 1 << 20
 OTHER = "(other)"
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 
@@ -22,7 +23,8 @@ def summarise_lines(data: bytes, *, cut: bool, now: datetime) -> dict[str, Any]:
     """{lines, malformed, without_time, oldest, newest, newest_age_seconds, cut, counts: {field: {value: n}}}.
 
     `cut` says that `data` starts in the middle of the file; its first line is then dropped. A last line without line end
-    is still being written and is dropped too. Lines that are no JSON object are counted, not read.
+    is still being written and is dropped too. Lines that are no JSON object, or one
+    with a key twice, a NaN or more than 1 MiB, are counted, not read.
     """
     lines = data.split(b"\n")
     body = lines[1 if cut else 0 : -1]
@@ -60,8 +62,8 @@ def summarise_lines(data: bytes, *, cut: bool, now: datetime) -> dict[str, Any]:
 
 def _record(line: bytes) -> dict[str, Any] | None:
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
+        record = read_json(line, where="line", limit=MAX_LINE)
+    except PerfproofError:
         return None
     return record if isinstance(record, dict) else None
 

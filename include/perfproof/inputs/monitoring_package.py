@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import stat
+import struct
 import zipfile
 import zlib
 from datetime import datetime
@@ -28,6 +29,8 @@ MAX_ENTRY_BYTES = 1 << 20
 MAX_TOTAL_BYTES = 64 << 20
 MAX_RATIO = 200
 ENCRYPTED = 0x1
+# Of other packings zipfile unpacks a whole chunk at once, however little is asked for: 1 MiB of bzip2 may be gigabytes.
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 UNKNOWN = "UNKNOWN"
 
 
@@ -63,9 +66,9 @@ def validate_monitoring_package(data: bytes, *, where: str) -> Supplied:
 def read_members(data: bytes, *, where: str) -> dict[str, bytes]:
     """The files of a zip archive by name, in memory.
 
-    Raises ArtifactError for an archive that is empty, encrypted, too large packed or unpacked, or that holds a link, a
-    device, an absolute or parent path, two entries of one name, or damaged bytes. Sizes are counted while unpacking:
-    what the directory of the archive declares is not believed.
+    Raises ArtifactError for an archive that is empty, encrypted, packed otherwise than by deflate, too large packed or
+    unpacked, or that holds a link, a device, an absolute or parent path, two entries of one name, or damaged bytes. Sizes
+    are counted while unpacking: what the directory of the archive declares is not believed.
     """
     if len(data) > MAX_ARCHIVE_BYTES:
         raise refusal(
@@ -79,7 +82,7 @@ def read_members(data: bytes, *, where: str) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _unpacked(archive, where)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError, OverflowError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError, OverflowError) as error:
         raise refusal(333, where, "not a readable zip archive", "pack it again", got=str(error) or type(error).__name__) from None
 
 
@@ -123,6 +126,8 @@ def _check_entry(entry: zipfile.ZipInfo, where: str) -> None:
         raise refusal(338, where, "an entry is a link or a device", "pack plain files", got=name)
     if entry.flag_bits & ENCRYPTED:
         raise refusal(339, where, "an entry is encrypted", "pack it without a password", got=name)
+    if entry.compress_type not in PACKINGS:
+        raise refusal(342, where, "an entry is packed in another way", "pack it with deflate", got=name, expected="stored or deflate")
 
 
 def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str) -> bytes:

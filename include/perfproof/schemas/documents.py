@@ -17,6 +17,8 @@ from perfproof.errors import ArtifactError, quoted
 
 GATE_RESULT = "gate-result.json"
 PROBLEMS_SHOWN = 20
+# The deepest of these documents has eight levels; a JSON reader takes a thousand, and then everything that walks through them breaks.
+MAX_DEPTH = 64
 SCHEMAS = {
     Artifact.INTAKE_REPORT.value: "performance-intake-report.schema.json",
     BASELINE_JSON: "baseline-metrics.schema.json",
@@ -51,9 +53,9 @@ def sample_problems(artifact: str, document: Any) -> list[str]:
 def _problems(artifact: str, document: Any, *, level: str) -> list[str]:
     if artifact not in SCHEMAS:
         raise ArtifactError(202, where=artifact, what="no schema for this name", expected=" | ".join(SCHEMAS), fix="use an artifact's name")
-    infinite = _not_finite(document, "$")
-    if infinite is not None:
-        return [f"{quoted(infinite)}: not a finite number"]
+    broken = _unreadable(document)
+    if broken is not None:
+        return [broken]
     errors = sorted(_validator(artifact, level).iter_errors(document), key=lambda e: e.json_path)
     return list(dict.fromkeys(_worded(error) for error in errors))[:PROBLEMS_SHOWN]
 
@@ -63,16 +65,22 @@ def _worded(error: Any) -> str:
     return f"{quoted(error.json_path)}: {quoted(message)}"
 
 
-def _not_finite(value: Any, path: str) -> str | None:
-    """The first place of a NaN or an infinity: a JSON schema takes both for numbers."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return path
-    children: Any = ()
-    if isinstance(value, dict):
-        children = ((f"{path}.{key}", item) for key, item in value.items())
-    elif isinstance(value, list):
-        children = ((f"{path}[{i}]", item) for i, item in enumerate(value))
-    return next((found for place, item in children if (found := _not_finite(item, place)) is not None), None)
+def _unreadable(document: Any) -> str | None:
+    """The first place of a NaN or an infinity, which a JSON schema takes for numbers, or of a nesting that is no document's."""
+    waiting: list[tuple[Any, str, int]] = [(document, "$", 0)]
+    while waiting:
+        value, path, depth = waiting.pop()
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"{quoted(path)}: not a finite number"
+        if depth > MAX_DEPTH:
+            return f"{quoted(path)}: more than {MAX_DEPTH} levels"
+        children: Any = ()
+        if isinstance(value, dict):
+            children = [(item, f"{path}.{key}", depth + 1) for key, item in value.items()]
+        elif isinstance(value, list):
+            children = [(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
+        waiting.extend(reversed(children))
+    return None
 
 
 @cache

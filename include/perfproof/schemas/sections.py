@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from perfproof.artifacts import Artifact
 
@@ -29,6 +30,12 @@ REQUIRED_HEADINGS: dict[str, tuple[str, ...]] = {
 RECOMMENDATIONS = "## Recommendations for "
 RECOMMENDATIONS_REQUIRED = 2
 HEADING = re.compile(r"^(#{1,6}) +(.*?)(?: +#+)? *$")
+MAX_HEADING = 300
+MAX_LINKING_LINE = 2000
+COMMENT = ("<!--", "-->")
+LINK = re.compile(r"(?<!\\)\]\(<?([^()<>\s]{1,300})>?\)")
+CODE_SPAN = re.compile(r"(`+)(?:(?!`).)*\1")
+ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|#|//", re.IGNORECASE)
 FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})")
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 PLACEHOLDER = re.compile(r"^\W*(?:tbd|todo|fixme|to be done|placeholder|lorem ipsum)\b.*$", re.IGNORECASE)
@@ -56,6 +63,13 @@ def markdown_problems(artifact: str, text: str) -> list[str]:
     return complaints
 
 
+def linked_names(text: str) -> list[str]:
+    """What the Markdown in `text` shows or links as a file beside it, each once; code and addresses elsewhere are left out."""
+    lines = [CODE_SPAN.sub("", line[:MAX_LINKING_LINE]) for line, code in _lines(text) if not code]
+    found = dict.fromkeys(target for line in lines for target in LINK.findall(line))
+    return [target for target in found if not ELSEWHERE.match(target)]
+
+
 def _recommendation_problems(headings: list[tuple[str, int, list[str]]]) -> list[str]:
     places = [i for i, (title, _, _) in enumerate(headings) if title.startswith(RECOMMENDATIONS) and len(title) > len(RECOMMENDATIONS)]
     titles = {headings[i][0] for i in places}
@@ -68,21 +82,36 @@ def _recommendation_problems(headings: list[tuple[str, int, list[str]]]) -> list
 def _headings(text: str) -> list[tuple[str, int, list[str]]]:
     """(heading, level, lines up to the next heading) in the order of the text."""
     result: list[tuple[str, int, list[str]]] = []
-    fence = ""
-    body = re.sub(r"<!--.*?-->", "", FRONT_MATTER.sub("", text.replace("\r\n", "\n")), flags=re.DOTALL)
-    for line in body.split("\n"):
-        mark = FENCE.match(line)
-        if fence:
-            if mark and mark[1][0] == fence[0] and len(mark[1]) >= len(fence) and not line.strip(" `~"):
-                fence = ""
-        elif mark:
-            fence = mark[1]
-        elif (heading := HEADING.match(line)) is not None:
+    for line, code in _lines(_without_comments(FRONT_MATTER.sub("", text.replace("\r\n", "\n")))):
+        heading = HEADING.match(line) if not code and len(line) <= MAX_HEADING else None
+        if heading is not None:
             result.append((f"{heading[1]} {heading[2]}", len(heading[1]), []))
-            continue
-        if result:
+        elif result:
             result[-1][2].append(line)
     return result
+
+
+def _lines(text: str) -> Iterator[tuple[str, bool]]:
+    """Each line, and whether it belongs to a block of code; the fences do."""
+    fence = ""
+    for line in text.split("\n"):
+        mark = FENCE.match(line)
+        yield line, bool(fence or mark)
+        if fence and mark and mark[1][0] == fence[0] and len(mark[1]) >= len(fence) and not line.strip(" `~"):
+            fence = ""
+        elif not fence and mark:
+            fence = mark[1]
+
+
+def _without_comments(text: str) -> str:
+    """`text` without what stands in comments. A comment that does not end is text; a pattern would look for its end again and again."""
+    begin, end = COMMENT
+    kept = []
+    at = 0
+    while (start := text.find(begin, at)) >= 0 and (stop := text.find(end, start + len(begin))) >= 0:
+        kept.append(text[at:start])
+        at = stop + len(end)
+    return "".join([*kept, text[at:]])
 
 
 def _has_content(headings: list[tuple[str, int, list[str]]], place: int) -> bool:

@@ -14,8 +14,10 @@ from perfproof.errors import PerfproofError, quoted
 from perfproof.moments import parse_stamp
 from perfproof.telemetry import Unit
 
-IDENTIFIER = re.compile(r"^[A-Za-z][A-Za-z0-9._-]{0,127}$")
-NUMBER = re.compile(r"^-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$")
+IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,127}")
+NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
+MAX_BYTES = 8 << 20
+COMPLAINTS_SHOWN = 20
 UNITS = frozenset(unit.value for unit in Unit)
 
 
@@ -32,7 +34,9 @@ class BaselineRow:
 
 
 def read_baseline_csv(data: bytes) -> tuple[tuple[BaselineRow, ...], tuple[str, ...]]:
-    """The rows of the table and what is wrong with it, each with its line. A table with complaints is not to be trusted."""
+    """The rows of the table and what is wrong with it (20 are named), each with its line. A table with complaints is not to be trusted."""
+    if len(data) > MAX_BYTES:
+        return (), (f"{len(data)} bytes, at most {MAX_BYTES} are read",)
     if data.startswith(b"\xef\xbb\xbf"):
         return (), ("line 1: begins with a byte order mark",)
     if b"\0" in data:
@@ -57,7 +61,7 @@ def read_baseline_csv(data: bytes) -> tuple[tuple[BaselineRow, ...], tuple[str, 
         rows.append(row)
     if not any(row.value is not None for row in rows):
         complaints.append("no row has a value")
-    return tuple(rows), tuple(complaints)
+    return tuple(rows), tuple(complaints[:COMPLAINTS_SHOWN])
 
 
 def _row(line: list[str]) -> BaselineRow | str:
@@ -82,6 +86,6 @@ def _row(line: list[str]) -> BaselineRow | str:
 
 def _number(text: str) -> Decimal | None:
     try:
-        return Decimal(text) if NUMBER.match(text) and math.isfinite(float(text)) else None
+        return Decimal(text) if NUMBER.fullmatch(text) and math.isfinite(float(text)) else None
     except (InvalidOperation, OverflowError):
         return None

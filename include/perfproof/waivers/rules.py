@@ -86,7 +86,7 @@ def _refused(code: int, gate: int | str, what: str, *, fix: str, got: Any = None
 def _gate(result: Mapping[str, Any], fields: Mapping[str, Any]) -> int:
     gate = result.get("gate")
     asked = fields.get("gate", gate)
-    if type(gate) is not int or gate not in GATE_NAMES or asked not in GATE_NAMES or type(asked) is not int:
+    if type(gate) is not int or gate not in GATE_NAMES or type(asked) is not int or asked not in GATE_NAMES:
         raise _refused(101, str(asked), "unknown gate", expected="1 | 2 | 3 | 4", fix="name the gate")
     if asked != gate:
         raise _refused(112, asked, "the result is of another gate", got=gate, expected=asked, fix="waive the gate whose result this is")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from perfproof.errors import PerfproofError, WaiverError
-from perfproof.gates.figures import mappings, number
+from perfproof.gates.figures import mappings, number, text_at
 from perfproof.gates.result import GATE_NAMES, Outcome
 from perfproof.moments import parse_stamp, stamp
+from perfproof.strict import build
 
 # Criteria that count metrics: their waivers name metric and limit.
 BY_METRIC = frozenset({"regressions", "guards_undecided"})
@@ -77,28 +78,48 @@ class Waiver:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What is read of `Waiver.document`; its other keys are there for people."""
+
+    gate: int
+    criterion: str
+    reason: str
+    approvers: tuple[Approver, ...]
+    requester: str
+    run: str
+    result_sha256: str
+    granted_at: str
+    expires_at: str
+    metric: str | None
+    limit: float | None
+
+
+_STORED = tuple(field.name for field in fields(_Stored))
+
+
 def read_waiver(document: Mapping[str, Any]) -> Waiver:
     """The waiver in a document of `Waiver.document`. Raises WaiverError if a field is missing or has another type."""
     try:
-        return Waiver(
-            gate=document["gate"],
-            criterion=document["criterion"],
-            justification=document["reason"],
-            approvers=tuple(Approver(a["person_id"], a["name"], a["role"]) for a in document["approvers"]),
-            requester=document["requester"],
-            run=document["run"],
-            result_sha256=document["result_sha256"],
-            granted_at=parse_stamp(document["granted_at"]),
-            expires_at=parse_stamp(document["expires_at"]),
-            metric=document["metric"],
-            limit=document["limit"],
-        )
-    except (KeyError, TypeError, PerfproofError) as error:
-        raise WaiverError(122, where="waiver", what="not a waiver", got=str(error), fix="grant it again") from None
+        shaped = build(_Stored, {key: document[key] for key in _STORED if key in document}, where="waiver", error=WaiverError)
+        granted, expires = (parse_stamp(moment, where="waiver") for moment in (shaped.granted_at, shaped.expires_at))
+        if shaped.gate not in GATE_NAMES or not shaped.approvers:
+            raise WaiverError(122, where="waiver", what="no such gate, or nobody who approved", fix="grant it again")
+    except PerfproofError as error:
+        raise WaiverError(122, where="waiver", what=f"not a waiver: {error.what}", got=error.got, fix="grant it again") from None
+    return Waiver(
+        shaped.gate, shaped.criterion, shaped.reason, shaped.approvers, shaped.requester, shaped.run, shaped.result_sha256,
+        granted, expires, shaped.metric, shaped.limit,
+    )  # fmt: skip
 
 
 def apply_waivers(*, result: Mapping[str, Any], result_sha256: str, run: str, waivers: Sequence[Waiver], now: datetime) -> Decision:
-    """What the gate comes to. WAIVED only if every criterion that is not met is covered by a waiver in force for this very result."""
+    """What the gate comes to. WAIVED only if every criterion that is not met is covered by a waiver in force for this very result.
+
+    Raises WaiverError if `result` is not a gate's.
+    """
+    if result.get("outcome") not in list(Outcome) or result.get("gate") not in list(GATE_NAMES):
+        raise WaiverError(123, where="waiver", what="not the result of a gate", got=result.get("outcome"), fix="evaluate the gate again")
     outcome = Outcome(result["outcome"])
     if outcome is Outcome.PASS:
         return Decision.PASS
@@ -111,7 +132,7 @@ def apply_waivers(*, result: Mapping[str, Any], result_sha256: str, run: str, wa
 
 
 def _covered(criterion: Mapping[str, Any], result: Mapping[str, Any], waivers: Sequence[Waiver]) -> bool:
-    name = str(criterion["criterion"])
+    name = text_at(criterion, "criterion")
     own = [w for w in waivers if w.criterion == name or name in ALSO_COVERS.get(w.criterion, ())]
     if name not in BY_METRIC:
         return bool(own)

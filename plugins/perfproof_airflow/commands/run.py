@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 
+from perfproof.commands.input_file import read_input
 from perfproof.errors import ParameterError
 from perfproof.strict import read_json
 from perfproof_airflow.rest import AirflowApi
@@ -25,6 +26,7 @@ from perfproof_airflow.rest import AirflowApi
 DAG = "performance_optimization"
 APPROVALS = "performance_approvals"
 POLL_SECONDS = 2.0
+MAX_CONF_BYTES = 1 << 20
 GATES = {1: "intake_and_baseline", 2: "diagnostics", 3: "optimization", 4: "governance"}
 
 
@@ -69,10 +71,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _conf(path: Path) -> dict[str, Any]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ParameterError(224, where=str(path), what="cannot be read", got=error.strerror, fix="name a JSON file") from None
+    data = read_input(path, limit=MAX_CONF_BYTES, error=ParameterError, number=224)
     conf = read_json(data, where=str(path), error=ParameterError, number=225)
     if not isinstance(conf, dict):
         raise ParameterError(225, where=str(path), what="not a mapping of parameters", got=type(conf).__name__, fix='write {"protocol": …}')

@@ -8,7 +8,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from perfproof.artifacts import BASELINE_JSON
-from perfproof.baseline import Window, adherence_percent, failed_series, measure_cell, read_baseline, require_sources, service_document
+from perfproof.baseline import (
+    Window,
+    adherence_percent,
+    failed_series,
+    measure_cell,
+    read_baseline,
+    require_percentile_order,
+    require_sources,
+    service_document,
+)
 from perfproof.config import Protocol, Service
 from perfproof.telemetry import MetricSpec, Series
 from perfproof_airflow.hooks.endpoint import EndpointHook
@@ -58,14 +67,16 @@ def measure_service(
 ) -> dict[str, Any]:
     """`evidence/baseline-<service>.json` from what the sources recorded in `window`.
 
-    A query that its source refuses gives a FETCH_ERROR cell; a source that cannot be reached raises. `judge_sources` False
-    also lets a window pass in which a source recorded nothing: such a gap is then what the document says.
+    A query that its source refuses gives a FETCH_ERROR cell; a source that cannot be reached raises, as do percentiles out of
+    order. `judge_sources` False also lets a window pass in which a source recorded nothing: such a gap is then what the
+    document says.
     """
     rules = protocol.baseline
-    cells, answers = [], {}
+    cells, answers, measured = [], {}, []
     adherence: dict[str, float | None] = {}
     for spec in service.metrics:
         series, answers[spec.name] = _fetched(spec, service, window=window, hook=hooks[spec.source], fetched_at=fetched_at)
+        measured.append((spec, series))
         cells.append(
             measure_cell(
                 spec,
@@ -82,6 +93,7 @@ def measure_service(
             )
         )
         adherence |= {slo.name: adherence_percent(slo, spec, series, window=window) for slo in service.slos if slo.metric == spec.name}
+    require_percentile_order(service.name, measured)
     if judge_sources:
         require_sources(cells)
     return service_document(service, cells, window=window, adherence=adherence, build=build, answers=answers)

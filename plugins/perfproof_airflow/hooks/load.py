@@ -23,6 +23,7 @@ from perfproof.strict import read_json
 from perfproof.telemetry import document_bytes
 from perfproof_airflow.load_engine import LEASE, PLAN, PROGRESS, ROWS, SUMMARY
 from perfproof_airflow.load_engine.lease import RENEW_SECONDS, renew
+from perfproof_airflow.load_engine.stop_lever import TEST_PREFIX, reason_of, require_not_pulled
 
 TICK_SECONDS = 0.1
 STARTUP_SECONDS = 30.0
@@ -51,7 +52,7 @@ class LoadRun:
 
 
 class LoadHook:
-    """Starts load generators under `workdir`, one at a time per target."""
+    """Starts load generators under `workdir`, one at a time per target. A stop lever there ends them (`stop_lever`)."""
 
     def __init__(self, workdir: Path, *, python: str = sys.executable) -> None:
         self._workdir = workdir
@@ -62,10 +63,11 @@ class LoadHook:
 
         `on_tick` is called about ten times a second; what it or an injection raises ends the load and passes on. The
         generator is gone when this returns, however it returns.
-        Raises LoadError: 101-104, 111-119, 301, 302 refused before any load; 311 the generator failed; 312 it did not end.
+        Raises LoadError: 101-104, 111-119, 301, 302, 304 refused before any load; 311 the generator failed; 312 it did not end.
         """
-        self._workdir.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="load-", dir=self._workdir) as name:
+        self._make_workdir()
+        require_not_pulled(self._workdir)
+        with tempfile.TemporaryDirectory(prefix=TEST_PREFIX, dir=self._workdir) as name:
             directory = Path(name)
             (directory / PLAN).write_bytes(document_bytes(plan.document()))
             renew(directory / LEASE, controller=os.getpid(), count=0)
@@ -76,6 +78,15 @@ class LoadHook:
             finally:
                 _end(process)
             return _result(directory, process.returncode, injected)
+
+    def _make_workdir(self) -> None:
+        try:
+            self._workdir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LoadError(
+                311, where="load generator", what="has no directory to work in", got=f"{self._workdir}: {error.strerror}",
+                fix="give write permission in the workspace",
+            ) from None  # fmt: skip
 
     def _start(self, directory: Path, messages: BinaryIO) -> subprocess.Popen[bytes]:
         try:
@@ -107,6 +118,7 @@ class _Supervisor:
         self._plan = plan
         self._started = time.monotonic()
         self._began: float | None = None
+        self._pulled: float | None = None
 
     def watch(self, on_tick: Callable[[], None] | None, injections: Sequence[Injection]) -> tuple[float, ...]:
         """When each injection happened, once the generator has ended. Raises LoadError 312 after the deadline."""
@@ -120,6 +132,8 @@ class _Supervisor:
                 renew(self._directory / LEASE, controller=os.getpid(), count=count)
             self._check_deadline(now)
             began = self._begin()
+            if self._is_pulled(now):
+                pending.clear()
             if pending and began is not None and now >= began + self._plan.warmup_seconds + pending[0].at_second:
                 happened.append(round(now - began, 6))
                 pending.pop(0).action()
@@ -135,6 +149,17 @@ class _Supervisor:
                 data = (self._directory / PROGRESS).read_bytes()
                 self._began = float(read_json(data, where=PROGRESS, error=LoadError, number=311)["began"])
         return self._began
+
+    def _is_pulled(self, now: float) -> bool:
+        """Whether the lever is pulled. The generator sees it too, so it is only ended from here if it does not act."""
+        if self._pulled is None and reason_of(self._directory.parent) is not None:
+            self._pulled = now
+        if self._pulled is not None and now > self._pulled + STOP_SECONDS:
+            raise LoadError(
+                312, where=f"load plan {self._plan.scenario}", what="the generator did not end when the load of the run was stopped",
+                got=f"{now - self._pulled:.0f} s", fix="look at the load of this host",
+            )  # fmt: skip
+        return self._pulled is not None
 
     def _check_deadline(self, now: float) -> None:
         begin = self._begin()

@@ -14,7 +14,7 @@ import httpx
 
 from perfproof.errors import TelemetryError
 from perfproof.strict import read_json
-from perfproof.telemetry import MetricSpec, Series, sha256_hex
+from perfproof.telemetry import MetricSpec, Series, Unit, sha256_hex
 from perfproof_airflow.hooks.http_answers import BoundedGet, Limits, Unreachable
 
 __all__ = ["ConnectionValues", "PrometheusHook", "QueryRefused", "Unreachable"]
@@ -24,7 +24,11 @@ CHUNK_POINTS = 10_000
 MAX_POINTS = 1_000_000
 MAX_QUERY = 8_192
 PLACEHOLDER = re.compile(r"\$([a-z_]+)")
-SAMPLE = re.compile(r"^[-+]?(?:[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|Inf)$|^NaN$")
+SAMPLE = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|Inf)|NaN")
+# The base units that names of series end in; None is a unit that no metric here may have.
+NAMED_UNITS: Mapping[str, Unit | None] = {
+    "seconds": Unit.SECONDS, "milliseconds": Unit.MILLISECONDS, "percent": Unit.PERCENT, "microseconds": None, "bytes": None, "ratio": None,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +207,7 @@ class PrometheusHook:
             raise self._wrong("unexpected type of result", data.get("resultType"), "check that this is a Prometheus API", expected="matrix")
         if len(result) > 1:
             raise self._wrong(f"the query of {spec.name} returns several series", f"{len(result)} series", "aggregate it to one series")
+        self._check_unit(result[0] if result else None, spec)
         pairs = result[0].get("values") if result and isinstance(result[0], dict) else []
         if not isinstance(pairs, list):
             raise self._wrong("a series without values", pairs, "check that this is a Prometheus API")
@@ -218,10 +223,21 @@ class PrometheusHook:
             previous = moment
         return samples
 
+    def _check_unit(self, series: Any, spec: MetricSpec) -> None:
+        """A selector's answer still has the series' own name, and its end the unit; a function's has none."""
+        labels = series.get("metric") if isinstance(series, dict) else None
+        name = labels.get("__name__") if isinstance(labels, dict) else None
+        ending = name.rpartition("_")[2] if isinstance(name, str) else ""
+        if ending in NAMED_UNITS and NAMED_UNITS[ending] is not spec.unit:
+            raise self._wrong(
+                f"{spec.name} has another unit in the protocol file than in its series", name, "convert it in the query",
+                expected=spec.unit.value, number=282,
+            )  # fmt: skip
+
     def _sample(self, pair: Any) -> tuple[float, float]:
         if not isinstance(pair, list) or len(pair) != 2 or isinstance(pair[0], bool) or not isinstance(pair[0], int | float):
             raise self._wrong("not a sample", pair, "check that this is a Prometheus API", expected='[time, "value"]')
-        if not isinstance(pair[1], str) or not SAMPLE.match(pair[1]):
+        if not isinstance(pair[1], str) or not SAMPLE.fullmatch(pair[1]):
             raise self._wrong("not a sample value", pair[1], "check that this is a Prometheus API", expected="a number as text")
         return float(pair[0]), float(pair[1])
 

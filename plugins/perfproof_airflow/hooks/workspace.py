@@ -116,8 +116,12 @@ class Workspace:
             except OSError as error:
                 raise _unopened(path, error) from None
             try:
-                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                found = os.fstat(descriptor)
+                if not stat.S_ISREG(found.st_mode):
                     raise _refused(path, "not a regular file", "supply the file itself")
+                # Its other name may lie where somebody else writes.
+                if found.st_nlink > 1:
+                    raise _refused(path, "a file with a second name", "supply a copy")
                 yield descriptor
             finally:
                 os.close(descriptor)

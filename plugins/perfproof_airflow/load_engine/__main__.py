@@ -21,6 +21,7 @@ from perfproof.telemetry import document_bytes
 from perfproof_airflow.load_engine import LEASE, PROGRESS, ROWS, SUMMARY, ExitCode
 from perfproof_airflow.load_engine.generator import Generator
 from perfproof_airflow.load_engine.lease import LeaseWatch, die_with_controller
+from perfproof_airflow.load_engine.stop_lever import hold_alive, require_not_pulled
 
 EXIT_CODES = {
     Outcome.COMPLETED: ExitCode.COMPLETED,
@@ -33,8 +34,10 @@ EXIT_CODES = {
 def main(plan_path: Path) -> ExitCode:
     """Runs the plan in `plan_path`; refused targets and plans end with REFUSED and a summary that says why."""
     directory = plan_path.parent
+    hold_alive(directory)
     try:
         die_with_controller(directory / LEASE)
+        require_not_pulled(directory.parent)
         document = read_json(plan_path.read_bytes(), where=plan_path.name, error=LoadError, number=119)
         plan = LoadPlan.from_document(document)
         _allow_connections(plan.max_in_flight)
@@ -64,7 +67,7 @@ async def _run(plan: LoadPlan, directory: Path) -> tuple[Rows, GeneratorSummary]
         with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
             loop.call_soon_threadsafe(stop, reason)
 
-    watch = LeaseWatch(directory / LEASE, on_lost=lost)
+    watch = LeaseWatch(directory / LEASE, run=directory.parent, on_lost=lost)
     watch.start()
     # What exists now lives to the end: collections during the test then have little to look at.
     gc.collect()

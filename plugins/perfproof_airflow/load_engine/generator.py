@@ -44,7 +44,7 @@ class Generator:
         self._due = 0
         self._began = 0.0
         self._open: dict[asyncio.Task[None], int] = {}
-        self._conditions = StopConditions(plan.abort, lowest_rate=min(s.rate for s in plan.stages))
+        self._conditions = StopConditions(plan.abort, lowest_rate=min(s.requests / s.seconds for s in plan.stages))
         self._outcome, self._reason = Outcome.COMPLETED, ""
         self._stopped = asyncio.Event()
         self._refusal: LoadError | None = None
@@ -138,7 +138,10 @@ class Generator:
         self._start[index] = self._now()
         try:
             url = url_of(self._plan, self._schedule.paths[index])
-            async with session.request(transaction.method, url, allow_redirects=False) as response:
+            body = self._schedule.bodies[index]
+            async with session.request(
+                transaction.method, url, allow_redirects=False, headers=transaction.headers or None, data=body
+            ) as response:
                 async for _ in response.content.iter_chunked(CHUNK):
                     pass
                 self._status[index] = response.status

@@ -1,7 +1,7 @@
-"""The dead man's switch: load flows only while somebody who started it is there to stop it.
+"""The dead man's switch: load flows only while somebody who started it is there to stop it, and nobody has stopped it.
 
-Three switches, each for what the others miss: the kernel's signal when the parent dies, a lease file whose content the
-controller changes every 2 s, and a thread that ends the process when its event loop no longer reacts.
+Four switches, each for what the others miss: the kernel's signal when the parent dies, a lease file whose content the
+controller changes every 2 s, the run's stop lever, and a thread that ends the process when its event loop no longer reacts.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from perfproof.errors import LoadError
 from perfproof_airflow.load_engine import ExitCode
+from perfproof_airflow.load_engine.stop_lever import reason_of
 
 RENEW_SECONDS = 2.0
 # With the look-out's period and the time to close connections this stays below the 10 s that are promised.
@@ -56,26 +57,38 @@ def _controller(path: Path) -> int:
 
 
 class LeaseWatch(threading.Thread):
-    """Calls `on_lost(reason)` once when the lease is not renewed in time, and ends the process if that changes nothing."""
+    """Calls `on_lost(reason)` once when the lease is not renewed in time or the lever is pulled.
 
-    def __init__(self, path: Path, *, on_lost: Callable[[str], None]) -> None:
+    If that changes nothing, it ends the process. `run` is the directory of the run, which holds its lever.
+    """
+
+    def __init__(self, path: Path, *, run: Path, on_lost: Callable[[str], None]) -> None:
         super().__init__(name="lease", daemon=True)
         self._path = path
+        self._run = run
         self._on_lost = on_lost
         self._released = threading.Event()
 
     def run(self) -> None:
         """Watches until `release`."""
         content, seen = self._read(), time.monotonic()
-        while not self._released.wait(LOOK_SECONDS):
+        while not self._released.is_set():
             latest = self._read()
             if latest and latest != content:
                 content, seen = latest, time.monotonic()
-            if time.monotonic() - seen > EXPIRES_SECONDS:
-                self._on_lost(f"the lease was not renewed for {EXPIRES_SECONDS:g} s")
+            reason = self._reason(seen)
+            if reason is not None:
+                self._on_lost(reason)
                 if not self._released.wait(GRACE_SECONDS):
                     os._exit(ExitCode.HUNG)
                 return
+            self._released.wait(LOOK_SECONDS)
+
+    def _reason(self, seen: float) -> str | None:
+        pulled = reason_of(self._run)
+        if pulled is not None:
+            return f"the load of the run was stopped: {pulled}"
+        return f"the lease was not renewed for {EXPIRES_SECONDS:g} s" if time.monotonic() - seen > EXPIRES_SECONDS else None
 
     def release(self) -> None:
         """No load flows any more: nothing is left to watch."""

@@ -46,7 +46,7 @@ class Guard:
 def open_session(plan: LoadPlan, *, guard: Guard) -> aiohttp.ClientSession:
     """A session that keeps connections, and takes no proxy, cookie or redirect from anywhere."""
     connector = aiohttp.TCPConnector(limit=plan.max_in_flight + 1, use_dns_cache=False, socket_factory=guard, keepalive_timeout=30)
-    return aiohttp.ClientSession(
+    session = aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=plan.timeout_seconds),
         trust_env=False,
@@ -54,6 +54,9 @@ def open_session(plan: LoadPlan, *, guard: Guard) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": "perfproof-load"},
     )
+    # Without it a request whose kept connection was lost is sent again unseen: more load than planned, and a failure less.
+    session._retry_connection = False
+    return session
 
 
 def url_of(plan: LoadPlan, path: str) -> URL:

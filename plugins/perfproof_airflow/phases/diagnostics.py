@@ -55,6 +55,12 @@ def explain_queries(cycle: Any, profiles: list[dict[str, Any]], hypotheses: dict
     return {"plans": plans, "report": report, "hypotheses": checked}
 
 
+@step
+def name_scenarios(cycle: Any) -> list[str]:
+    """Names the scenarios to run: those of the specification, and the replay where the profile has a curve."""
+    return [*SCENARIOS, *(["replay"] if cycle.profile.replay is not None else [])]
+
+
 @step(map_index_template="{{ task.op_kwargs.scenario }}", max_active_tis_per_dagrun=1)
 def run_load_tests(cycle: Any, scenario: str) -> dict[str, Any]:
     """Sends one authorized load scenario to the baseline and keeps every row."""
@@ -70,15 +76,20 @@ def consolidate_load_tests(cycle: Any, scenarios: list[dict[str, Any]]) -> dict[
     from perfproof.load.results import load_test_results
     from perfproof.plots import load_plot
     from perfproof_airflow.cycle import now
-    from perfproof_airflow.load_steps import require_stable
+    from perfproof_airflow.load_steps import observed_peaks, require_stable
 
     scenarios = list(scenarios)
     documents = [cycle.document(reference) for reference in scenarios]
     require_stable(documents)
+    observed = observed_peaks(cycle, {document["service"] for document in documents})
     results = cycle.publish(
         "load-test-results.json",
         lambda: load_test_results(
-            documents, profile=cycle.profile, now=now(), derived_from=[cycle.source(reference) for reference in scenarios]
+            documents,
+            profile=cycle.profile,
+            now=now(),
+            derived_from=[cycle.source(reference) for reference in scenarios],
+            observed=observed,
         ),
         inputs=scenarios,
     )
@@ -127,8 +138,10 @@ def diagnostics(prerequisites: Any, first: Any) -> Any:
     profiles = profile_transactions.expand(service=prerequisites["services"])
     first["decided"] >> profiles
     diagnosed = explain_queries(profiles, first["hypotheses"], first["baseline"])
-    scenarios = run_load_tests.expand(scenario=list(SCENARIOS))
+    names = name_scenarios()
+    scenarios = run_load_tests.expand(scenario=names)
     # Load after profiling: a profiler that runs during a measured test would be part of what is measured.
+    diagnosed >> names
     diagnosed >> scenarios
     results = consolidate_load_tests(scenarios)
     capacity = analyze_capacity_and_cost(scenarios, first["baseline"])

@@ -9,13 +9,16 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from perfproof.announcements import confirmation_prompt
 from perfproof.approvals import APPROVAL, Asked, Decision, Evidence, Note, Question, Request
-from perfproof.approvals.reminders import Notice, notice_text
+from perfproof.approvals.reminders import Notice
+from perfproof.approvals.request_notifications import noticed, waiting
+from perfproof.approvals.request_notifications import refused as answer_refused
 from perfproof.approvals.rules import Refused
 from perfproof.config.people import respondents
 from perfproof.config_checks import TASK_OWNER
 from perfproof.errors import ApprovalError, PerfproofError
 from perfproof.evidence import EvidenceStore
 from perfproof_airflow.cycle import Cycle, now
+from perfproof_airflow.notifying.links import request_link
 from perfproof_airflow.sensors.approval import ApprovalSensor
 
 if TYPE_CHECKING:
@@ -98,24 +101,20 @@ class ProtocolApproval(ApprovalSensor):
         return QUESTIONS[self.step](cycle)
 
     def on_asked(self, context: Context, request: Request) -> None:
-        """Tells the notifiers who is waited for."""
-        start, end = request.requested_at, request.expires_at
-        people = ", ".join(who.id for asked in request.asked for who in asked.respondents(start=start, end=end))
-        Cycle.of(context).say(f"Waiting for {people}: {request.question.step} ({request.request_id})", kind="waiting")
+        """Tells the notifiers who is waited for, and for what."""
+        Cycle.of(context).notify(waiting(request, link=request_link(request)))
 
     def on_refused(self, context: Context, request: Request, role: str, refused: Refused) -> None:
         """Says why an answer decided nothing."""
-        Cycle.of(context).say(
-            f"{refused.code}: an answer to {request.question.step} as {role} was refused: {refused.reason}. It is asked again.",
-            kind="refused",
-        )
+        cycle = Cycle.of(context)
+        cycle.notify(answer_refused(request, role=role, code=refused.code, reason=refused.reason, link=cycle.link))
 
     def on_noticed(self, context: Context, request: Request, roles: Sequence[str], notice: Notice) -> None:
         """Reminds who is waited for, or tells the role to which the protocol file escalates."""
         cycle = Cycle.of(context)
         role = cycle.protocol.roles.get(cycle.protocol.approvals.escalate_to or "")
         told = {who.id: who.name for who in respondents(role.people, role.deputies, start=now(), end=now())} if role else {}
-        cycle.say(notice_text(request, roles=roles, notice=notice, now=now(), told=told), kind=str(notice.kind))
+        cycle.notify(noticed(request, roles=roles, notice=notice, now=now(), told=told, link=request_link(request)))
 
     def on_failed(self, context: Context, error: PerfproofError, record: Mapping[str, Any] | None) -> None:
         """Writes the specification's error line."""
@@ -220,7 +219,11 @@ def load_authorization(cycle: Cycle) -> dict[str, Any]:
     used = [e for pair in endpoints for e in (pair.baseline, pair.candidate) if e is not None]
     opened = parse_stamp(entry.time)
     return authorization_document(
-        cycle.protocol.load, profile=cycle.profile, now=opened, targets=[Target(host=e.host, port=e.port) for e in used]
+        cycle.protocol.load,
+        profile=cycle.profile,
+        now=opened,
+        targets=[Target(host=e.host, port=e.port) for e in used],
+        transactions=[t for name in cycle.parameters.services for t in cycle.protocol.service(name).transactions],
     )
 
 

@@ -49,8 +49,8 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """What the notifiers received, as kind and text."""
     found: list[tuple[str, str]] = []
 
-    def deliver(text: str, *, kind: str, run: str, **_: Any) -> list[Any]:
-        found.append((kind, text))
+    def deliver(notification: Any, *, wanted: Any) -> list[Any]:
+        found.append((notification.kind, notification.text))
         return []
 
     monkeypatch.setattr("perfproof_airflow.notifiers.deliver", deliver)

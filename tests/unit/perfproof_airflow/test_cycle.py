@@ -204,8 +204,8 @@ def test_an_announcement_goes_into_log_and_to_the_notifiers(
     """Execution log, task log and notifiers say the same."""
     delivered: list[tuple[str, str, str]] = []
 
-    def deliver(text: str, *, kind: str, run: str) -> list[Any]:
-        delivered.append((text, kind, run))
+    def deliver(notification: Any, *, wanted: Any) -> list[Any]:
+        delivered.append((notification.text, notification.kind, notification.run))
         return []
 
     monkeypatch.setattr("perfproof_airflow.notifiers.deliver", deliver)
@@ -220,7 +220,7 @@ def test_a_notifier_that_fails_is_recorded_and_stops_nothing(run: Any, monkeypat
     """The announcement stands."""
     monkeypatch.setenv("AIRFLOW__PERFPROOF__NOTIFIERS", "absent_module:send")
     run.cycle().announce(Announcement.PHASE_1_START)
-    assert [body["notifier"] for body in run.entries("notify.failed")] == ["absent_module:send"]
+    assert [body["recipient"] for body in run.entries("notify.failed")] == ["absent_module:send"]
     assert run.said() == [Announcement.PHASE_1_START.value]
 
 

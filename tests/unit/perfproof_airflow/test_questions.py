@@ -223,8 +223,8 @@ def test_who_is_waited_for_is_told_to_the_notifiers(run: Any, ask: Callable[...,
     """By name and step, so that nobody waits for a person who does not know."""
     told: list[tuple[str, str]] = []
 
-    def deliver(text: str, *, kind: str, run: str) -> list[Any]:
-        told.append((kind, text))
+    def deliver(notification: Any, *, wanted: Any) -> list[Any]:
+        told.append((notification.kind, notification.text))
         return []
 
     monkeypatch.setattr("perfproof_airflow.notifiers.deliver", deliver)

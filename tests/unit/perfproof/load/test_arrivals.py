@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from perfproof.config import Span, Transaction
 from perfproof.load.arrivals import schedule_of
 from perfproof.load.plan import LoadPlan, Stage
 
@@ -41,6 +44,44 @@ def test_the_mix_is_exact_in_every_stage_and_shuffled(plan: LoadPlan) -> None:
     measured = schedule.transaction[plan.warmup_requests :]
     assert Counter(measured.tolist()) == {0: 280, 1: 120}
     assert 0 < (measured[:100] == 1).sum() < 100
+
+
+def test_the_warm_up_rises_from_nothing_to_the_first_rate(plan: LoadPlan) -> None:
+    """In a ramp of 4 s to 40 requests/s a quarter of its requests falls into its first half; the rest of the warm-up is level."""
+    ramped = replace(plan, warmup_seconds=6, ramp_seconds=4)
+    due = schedule_of(ramped).due
+    counts = [int(((due >= a) & (due < b)).sum()) for a, b in ((0, 4), (4, 6), (6, 16))]
+    assert counts == [80, 80, 400]
+    assert int((due < 2).sum()) == pytest.approx(20, abs=12)
+    assert len(due) == ramped.total_requests
+    assert np.all(np.diff(due) >= 0)
+
+
+def test_a_curve_is_followed_in_every_piece(plan: LoadPlan) -> None:
+    """Each second of a curve gets the requests that the area below it asks for, within what chance allows; a pause gets none."""
+    curve = ((0.0, 100.0), (5.0, 300.0), (6.0, 0.0), (8.0, 0.0), (10.0, 200.0))
+    due = schedule_of(replace(plan, stages=(Stage.along(curve),), warmup_seconds=0)).due
+    assert len(due) == 1000 + 150 + 200
+    for begin in range(10):
+        rates = np.interp([begin, begin + 1], [p[0] for p in curve], [p[1] for p in curve])
+        expected = float(rates.mean())
+        assert int(((due >= begin) & (due < begin + 1)).sum()) == pytest.approx(expected, abs=4 * np.sqrt(expected) + 1e-9)
+
+
+def test_a_body_has_the_values_of_its_path(plan: LoadPlan) -> None:
+    """One value of a parameter in a request; braces that name none stay as they are."""
+    post = Transaction(
+        "order", "POST", "/orders/{id}", 1, parameters={"id": Span(1, 99), "amount": Span(5, 6)},
+        headers={"Content-Type": "application/json"}, body='{"order": {id}, "note": "{other}", "amount": {amount}}',
+    )  # fmt: skip
+    schedule = schedule_of(replace(plan, transactions=(post,)))
+    for path, body in zip(schedule.paths, schedule.bodies, strict=True):
+        assert body is not None
+        found = json.loads(body)
+        assert path == f"/orders/{found['order']}"
+        assert found["note"] == "{other}"
+        assert found["amount"] in (5, 6)
+    assert schedule_of(plan).bodies == (None,) * plan.total_requests
 
 
 def test_parameters_are_drawn_from_their_whole_span(plan: LoadPlan) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from perfproof.config import Abort, Protocol, Target
+from perfproof.config import Abort, Protocol, Replay, Target, Transaction
 from perfproof.errors import LoadError
 from perfproof.load.authorization import Authorization, authorization_document, check_authorized, read_authorization, why_no_room
 from perfproof.load.plan import LoadPlan, Scenario, Stage, plan_for
@@ -34,7 +34,7 @@ def authorization(plan: LoadPlan) -> Authorization:
 
 def test_what_is_signed_covers_every_test_of_the_profile_and_no_more(demo: Protocol) -> None:
     """The demo's own plans are within it; the rate and length it allows are those of the largest of them."""
-    profile, service = demo.load.profiles["demo"], demo.services[0]
+    profile, service = replace(demo.load.profiles["demo"], replay=Replay(((0, 10), (12, 70)))), demo.services[0]
     document = authorization_document(demo.load, profile=profile, now=NOW)
     authorization = read_authorization(document)
     plans = [
@@ -53,7 +53,25 @@ def test_what_is_signed_covers_every_test_of_the_profile_and_no_more(demo: Proto
         check_authorized(plan, authorization=authorization, tests_so_far=0, now=NOW)
     assert document["max_rate"] == max(p.highest_rate for p in plans) == max(profile.stress.rates)
     assert document["max_duration_seconds"] == max(p.duration for p in plans) == 18
+    assert document["planned"]["replay"] == "up to 70 requests/s for 12 s"
     assert document["window"]["end"] == "2025-02-17T14:00:00Z"
+
+
+def test_a_replay_above_everything_else_raises_what_is_signed(demo: Protocol) -> None:
+    """Its highest rate and its length with the warm-up are bounds like those of the other scenarios."""
+    profile = replace(demo.load.profiles["demo"], replay=Replay(((0, 10), (40, 50)), factor=2))
+    document = authorization_document(demo.load, profile=profile, now=NOW)
+    assert (document["max_rate"], document["max_duration_seconds"]) == (100, 42)
+
+
+def test_requests_that_may_change_data_are_named_to_who_signs(demo: Protocol) -> None:
+    """POST is; GET is not worth a word."""
+    post = Transaction("search", "POST", "/search", 1, headers={"Content-Type": "text/plain"}, body="x")
+    document = authorization_document(
+        demo.load, profile=demo.load.profiles["demo"], now=NOW, transactions=[*demo.services[0].transactions, post]
+    )
+    assert document["planned"]["may change data"] == "search (POST /search)"
+    assert "may change data" not in authorization_document(demo.load, profile=demo.load.profiles["demo"], now=NOW)["planned"]
 
 
 @pytest.mark.parametrize(

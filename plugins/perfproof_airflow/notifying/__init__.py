@@ -1,0 +1,1 @@
+"""The channels through which notifications leave: one module for each way."""
