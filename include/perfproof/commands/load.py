@@ -132,8 +132,10 @@ def _check(options: argparse.Namespace) -> None:
         "--confidence": 0.5 <= options.confidence <= 0.999,
         "--block-seconds": 0.001 <= options.block_seconds <= 86400,
         "--skip-seconds": 0 <= options.skip_seconds <= 86400 * 31,
-        "--junit": options.after is not None or not options.junit,
     }
+    for name, given in (("--junit", options.junit), ("--threshold", options.threshold is not None)):
+        if given and options.after is None:
+            raise ParameterError(346, where=name, what="there is nothing to compare with", fix="name the file of the other side too")
     for name, holds in checks.items():
         if not holds:
             value = getattr(options, name[2:].replace("-", "_"))

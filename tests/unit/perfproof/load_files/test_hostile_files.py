@@ -50,6 +50,11 @@ def jmeter(*, time: str = "1795520302529", elapsed: str = "31", success: str = "
         ("intended_start,start,end,status,transaction,ok\n", "ART-482"),
         ("var stats = {\n", "ART-482"),
         (K6, "ART-486"),
+        (K6[:-1], "ART-488"),
+        (JMETER[:-1], "ART-488"),
+        (HEY[:-1], "ART-488"),
+        ("RUN\t", "ART-486"),
+        ("Type,Name,Request Count,Failure Count,", "ART-488"),
         (K6 + "vus,1795520011,1.0,,,,,,,,,,,,,,,,\n", "ART-486"),
         (K6 + k6() + "http_req_duration,1795520011\n", "ART-483"),
         (K6 + k6() + "http_req_waiting,1795520011\n", "ART-483"),
@@ -191,10 +196,17 @@ def test_a_line_without_an_end_does_not_fill_the_memory() -> None:
         read(gzip.compress((K6 + k6()).encode() + b"a" * (18 << 20)))
 
 
-def test_quotes_over_very_many_lines_take_no_quadratic_time() -> None:
-    """A million line breaks between two quotes: one record, or a refusal, at once."""
-    with pytest.raises(ArtifactError):
-        read(K6 + '"' + "\n" * 1_000_000 + '"\n')
+@pytest.mark.parametrize("inside", ["\n", '""\n'])
+def test_quotes_over_very_many_lines_are_one_record(inside: str) -> None:
+    """Millions of line breaks between two quotes: a refusal, and not the time of all pairs of them."""
+    with pytest.raises(ArtifactError, match=r"ART-48[35]"):
+        read(K6 + '"' + inside * 2_000_000 + '"\n')
+
+
+def test_an_endless_tag_does_not_fill_the_memory() -> None:
+    """An XML parser keeps a tag until it closes."""
+    with pytest.raises(ArtifactError, match="ART-485"):
+        read(gzip.compress(b"<testResults><sample lb='" + b"a" * (20 << 20)))
 
 
 @pytest.mark.parametrize("step", [1, 7, 1 << 16])
