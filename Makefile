@@ -9,7 +9,7 @@ OPTIMIZATION ?= index+batch
 # Byte code is worth writing: without it every Airflow process compiles Airflow again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-stop test test-unit test-long faults tamper audit sbom bench-evidence bench-judge test-e2e compose-env lint lock clean-demo
+.PHONY: help install demo demo-stop test test-unit test-long faults tamper audit sbom bench-evidence bench-load bench-judge test-e2e compose-env lint lock clean-demo
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,9 @@ tamper: install ## change a signed cycle's evidence in every way, and count what
 
 bench-evidence: install ## what an append costs, beside bare writes; speed of the search for secrets
 	$(BIN)/python bench/evidence.py
+
+bench-load: install ## does the open-loop generator keep its rate, and does a stall show (needs two quiet cores)
+	$(BIN)/python bench/load_engine.py
 
 bench-judge: install ## the judge against labelled series and synthetic pairs (LABELLED=DIR, OTAVA_PYTHON=python)
 	$(BIN)/python bench/judge.py $(if $(LABELLED),--labelled $(LABELLED)) $(if $(OTAVA_PYTHON),--otava-python $(OTAVA_PYTHON))

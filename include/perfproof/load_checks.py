@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from perfproof.config_ranges import MAX_DAYS, MAX_SECONDS, check_not_negative, check_positive
 from perfproof.config_refusals import check_identifier, refusal
 from perfproof.errors import LoadError
+from perfproof.load.curve import expected_requests, problem_of
 from perfproof.load.targets import canonical_host
 from perfproof.service_checks import is_request_path
 
 if TYPE_CHECKING:
-    from perfproof.config import Abort, Endpoint, Load, LoadProfile, Protocol, Target
+    from perfproof.config import Abort, Endpoint, Failure, Load, LoadProfile, Protocol, Target
 
 HOST = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
 # An environment that is called so lies on the machine or in the network of whoever runs it.
@@ -102,6 +103,10 @@ def _check_endpoint(endpoint: Endpoint, allow: tuple[Target, ...], where: str) -
     for name, path in (("build_path", endpoint.build_path), ("metrics_path", endpoint.metrics_path)):
         if not is_request_path(path):
             raise refusal(152, f"{where}.{name}", "not a path from /", "correct it", got=path)
+    if endpoint.pprof_path is not None and (not is_request_path(endpoint.pprof_path) or "?" in endpoint.pprof_path):
+        raise refusal(152, f"{where}.pprof_path", "not a path from / without a query", "correct it", got=endpoint.pprof_path)
+    if endpoint.pprof_path is not None and endpoint.pid_file is not None:
+        raise refusal(197, where, "two ways to profile one deployment", "keep pid_file for Python, pprof_path for Go")
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -123,7 +128,9 @@ def _check_profile(load: Load, profile: LoadProfile, where: str) -> None:
         raise refusal(
             165, f"{where}.stress.rates", "out of range", "name the steps", got=len(stress.rates), expected=f"1 to {MAX_STEPS} rates"
         )
+    _check_replay(profile, where)
     rates = [("peak.rate", peak.rate), ("failure.rate", failure.rate), ("measurement.rate", block.rate)]
+    rates += [("replay", profile.replay.highest_rate)] if profile.replay is not None else []
     for name, rate in [*rates, *((f"stress.rates[{i}]", rate) for i, rate in enumerate(stress.rates))]:
         if not 0 < rate <= load.max_rate:
             raise refusal(
@@ -132,9 +139,11 @@ def _check_profile(load: Load, profile: LoadProfile, where: str) -> None:
             )  # fmt: skip
     for name, warmup in (("peak", peak.warmup_seconds), ("measurement", block.warmup_seconds)):
         check_not_negative(warmup, f"{where}.{name}.warmup_seconds", most=load.max_duration_seconds, number=166)
+    check_not_negative(peak.ramp_seconds, f"{where}.peak.ramp_seconds", most=peak.warmup_seconds, number=166)
     _check_lengths(load, profile, where)
     check_not_negative(failure.fault_at_second, f"{where}.failure.fault_at_second", most=failure.seconds)
     check_positive(failure.recover_within_seconds, f"{where}.failure.recover_within_seconds", most=failure.seconds)
+    _check_proxy(failure, f"{where}.failure")
     targets = profile.targets
     for name, limit in (("p50_ms", targets.p50_ms), ("p95_ms", targets.p95_ms), ("p99_ms", targets.p99_ms)):
         check_positive(limit, f"{where}.targets.{name}")
@@ -153,6 +162,7 @@ def _check_lengths(load: Load, profile: LoadProfile, where: str) -> None:
         ("stress", "seconds_each", stress.seconds_each, len(stress.rates), max(stress.rates), peak.warmup_seconds),
         ("failure", "seconds", failure.seconds, 1, failure.rate, peak.warmup_seconds),
         ("measurement", "block_seconds", block.block_seconds, 1, block.rate, block.warmup_seconds),
+        *((("replay", "curve", profile.replay.seconds, 1, profile.replay.highest_rate, peak.warmup_seconds),) if profile.replay else ()),
     )
     for name, key, seconds, steps, rate, warmup in tests:
         length = warmup + seconds * steps
@@ -167,6 +177,45 @@ def _check_lengths(load: Load, profile: LoadProfile, where: str) -> None:
                 166, f"{where}.{name}", "too many requests", "shorten it, or lower the rate", got=f"{rate * length:.0f}",
                 expected=f"at most {MAX_REQUESTS}",
             )  # fmt: skip
+
+
+def _check_replay(profile: LoadProfile, where: str) -> None:
+    if profile.replay is None:
+        return
+    check_positive(profile.replay.factor, f"{where}.replay.factor", most=1000, number=272)
+    problem = problem_of(profile.replay.curve)
+    if problem is None and expected_requests(profile.replay.curve) * profile.replay.factor < 1:
+        problem = "less than one request in all"
+    if problem is not None:
+        raise refusal(272, f"{where}.replay.curve", f"not a rate curve: {problem}", "correct the points")
+
+
+def _check_proxy(failure: Failure, where: str) -> None:
+    """That each fault has the proxy and the figure that it needs, and that it ends while load runs."""
+    needed = {"slow_dependency": "latency_ms", "low_bandwidth": "bytes_per_second"}
+    proxy = failure.proxy
+    if (proxy is None) != (failure.fault == "terminate_database_connections"):
+        raise refusal(
+            273, f"{where}.proxy", "fault and proxy do not fit", "name the proxy of a fault on the network, and none for another fault",
+            got=failure.fault.value, expected="a proxy" if proxy is None else "no proxy",
+        )  # fmt: skip
+    if proxy is None:
+        return
+    address = _address(proxy.host)
+    if address is None or not address.is_loopback or not 0 < proxy.port < 65536:
+        raise refusal(
+            274, f"{where}.proxy", "not the control port of a fault proxy", "the proxy listens on loopback only",
+            got=f"{proxy.host}:{proxy.port}", expected="127.0.0.1 and a port",
+        )  # fmt: skip
+    for name, value in (("latency_ms", proxy.latency_ms), ("bytes_per_second", proxy.bytes_per_second)):
+        if (needed.get(failure.fault) == name) != (value is not None):
+            raise refusal(
+                275, f"{where}.proxy.{name}", "does not fit the fault", f"{name} is for one fault, which needs it",
+                got=failure.fault.value, expected=next(fault for fault, key in needed.items() if key == name),
+            )  # fmt: skip
+        if value is not None:
+            check_positive(value, f"{where}.proxy.{name}", most=60_000 if name == "latency_ms" else 1e12, number=275)
+    check_positive(proxy.seconds, f"{where}.proxy.seconds", most=failure.seconds - failure.fault_at_second, number=275)
 
 
 def _check_measurement(load: Load, profile: LoadProfile, where: str) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from perfproof.config_ranges import check_service_numbers
 from perfproof.config_refusals import check_identifier, check_unique, refusal
+from perfproof.load.requests import is_allowed_method, placeholders, request_problem
 
 if TYPE_CHECKING:
     from perfproof.config import Protocol, Service, Transaction
@@ -40,20 +40,25 @@ def _check_traffic(service: Service, where: str) -> None:
     for transaction in service.transactions:
         place = f"{where}.transactions[{transaction.name}]"
         check_identifier(transaction.name, f"{place}.name")
-        if transaction.method not in ("GET", "HEAD") or not is_request_path(transaction.path) or transaction.weight < 0:
+        if not is_allowed_method(transaction) or not is_request_path(transaction.path) or transaction.weight < 0:
             raise refusal(
-                152, place, "only GET and HEAD, a path from /, and a weight of 0 or more",
+                152, place, "only GET, HEAD and POST with a body, a path from /, and a weight of 0 or more",
                 "correct it", got=f"{transaction.method} {transaction.path} {transaction.weight:g}",
             )  # fmt: skip
+        problem = request_problem(transaction)
+        if problem is not None:
+            raise refusal(
+                271, f"{place}.{problem.key}", problem.what, "correct it, or leave it out", got=problem.got, expected=problem.expected
+            )
         _check_parameters(transaction, place)
 
 
 def _check_parameters(transaction: Transaction, where: str) -> None:
-    named = set(re.findall(r"\{([^{}]*)\}", transaction.path))
-    if named != set(transaction.parameters):
+    in_path, in_body = placeholders(transaction)
+    if in_path | in_body != set(transaction.parameters):
         raise refusal(
-            192, where, "path and parameters do not fit", "give each {name} of the path a range", got=sorted(transaction.parameters),
-            expected=sorted(named),
+            192, where, "path and parameters do not fit", "give each {name} of the path a range, and only what path or body name",
+            got=sorted(transaction.parameters), expected=sorted(in_path | in_body),
         )  # fmt: skip
     for name, span in transaction.parameters.items():
         if span.first > span.last:

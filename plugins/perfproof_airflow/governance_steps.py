@@ -22,20 +22,26 @@ from perfproof_airflow.cycle import Cycle, now
 from perfproof_airflow.protected import verified_approvals
 
 PROPOSAL = "evidence/slo-proposal.json"
+# Beside the files that monitoring reads today, the same objectives for other tools.
+SLO_DIRECTORY = "slo"
 
 
 def _proposal(cycle: Cycle, validation: Mapping[str, Any], measurement: Mapping[str, Any]) -> dict[str, Any]:
     from perfproof.judging.target_values import target_values
     from perfproof.slo import propose_updates
+    from perfproof_airflow.target_history import target_history
 
     measured = cycle.document(measurement)
     service = cycle.protocol.service(measured["service"])
+    history, no_history = target_history(cycle, service)
     return propose_updates(
         validation=cycle.document(validation),
         validation_ref=cycle.source(validation),
         candidate_blocks=target_values(measured, cycle.parameters.target_metric, service=service, side="candidate"),
         service=service,
         now=now(),
+        history=history,
+        no_history=no_history,
     )
 
 
@@ -69,7 +75,7 @@ def write_instrumentation(
     cycle: Cycle, *, state: str, validation: Mapping[str, Any], measurement: Mapping[str, Any], record: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """Publishes the instrumentation log and its files; `applied` also writes the files where monitoring reads them."""
-    from perfproof.instrumentation import instrumentation_files, instrumentation_log
+    from perfproof.instrumentation import instrumentation_files, instrumentation_log, slo_files
 
     if state == "applied":
         verified_approvals(cycle, "slo_updates")
@@ -78,14 +84,16 @@ def write_instrumentation(
         updates = _proposal(cycle, validation, measurement)["updates"]
     measured = cycle.document(measurement)
     service = cycle.protocol.service(measured["service"])
-    files = instrumentation_files(service=service, updates=updates)
+    files, exported = instrumentation_files(service=service, updates=updates), slo_files(updates)
     inputs = [validation, *([record] if record else [])]
     references = {
-        name: cycle.publish(f"evidence/{state}-{name}", functools.partial(bytes, data), inputs=inputs) for name, data in files.items()
+        path: cycle.publish(f"evidence/{state}-{Path(path).name}", functools.partial(bytes, data), inputs=inputs)
+        for path, data in {**files, **{f"{SLO_DIRECTORY}/{name}": data for name, data in exported.items()}}.items()
     }
     directory = cycle.protocol.instrumentation_directory
     if state == "applied":
         write_files(settings.workspace_root() / directory / service.name, files)
+        write_files(settings.workspace_root() / directory / service.name / SLO_DIRECTORY, exported)
     return cycle.publish(
         Artifact.INSTRUMENTATION_LOG,
         lambda: instrumentation_log(

@@ -29,6 +29,7 @@ TASKS = {
     "intake_and_baseline.gate_1_decision",
     "diagnostics.profile_transactions",
     "diagnostics.explain_queries",
+    "diagnostics.name_scenarios",
     "diagnostics.run_load_tests",
     "diagnostics.consolidate_load_tests",
     "diagnostics.analyze_capacity_and_cost",

@@ -7,7 +7,7 @@ an unknown key is an error. `load_protocol` reads and checks one.
 from __future__ import annotations
 
 from perfproof.config.judging import Baseline, Judge, Mode, Thresholds
-from perfproof.config.load import Abort, Failure, Fault, Load, LoadProfile, LoadTargets, Measurement, Peak, Stress, Target
+from perfproof.config.load import Abort, Failure, Fault, Load, LoadProfile, LoadTargets, Measurement, Peak, Proxy, Replay, Stress, Target
 from perfproof.config.optimizations import Cause, Cost, Dependency, Distribution, Optimization, Recipient, Risk
 from perfproof.config.people import Approvals, Deputy, Person, Role
 from perfproof.config.protocol import SCHEMA_VERSION, Labels, Protocol, load_protocol
@@ -47,7 +47,9 @@ __all__ = [
     "PrerequisiteArtifact",
     "Protocol",
     "Provides",
+    "Proxy",
     "Recipient",
+    "Replay",
     "Risk",
     "Role",
     "Service",

@@ -18,15 +18,40 @@ class Fault(StrEnum):
     """What a failure scenario does to the system while load runs."""
 
     TERMINATE_DATABASE_CONNECTIONS = "terminate_database_connections"
+    SLOW_DEPENDENCY = "slow_dependency"
+    LOST_CONNECTIONS = "lost_connections"
+    LOW_BANDWIDTH = "low_bandwidth"
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """Expected peak: `rate` requests/s for `seconds`, after `warmup_seconds` that are not counted."""
+    """Expected peak: `rate` requests/s for `seconds`, after `warmup_seconds` that are not counted.
+
+    In the first `ramp_seconds` of the warm-up the rate rises from 0.
+    """
 
     rate: float
     seconds: float
     warmup_seconds: float
+    ramp_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A recorded rate over time: points [second, requests/s] joined by straight lines, each rate times `factor`."""
+
+    curve: tuple[tuple[float, ...], ...]
+    factor: float = 1.0
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return self.curve[-1][0]
+
+    @property
+    def highest_rate(self) -> float:
+        """The highest rate that is sent."""
+        return self.factor * max(point[1] for point in self.curve)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +63,34 @@ class Stress:
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """The control port of a fault proxy between service and dependency, and what it does for `seconds`."""
+
+    host: str
+    port: int
+    seconds: float
+    latency_ms: float | None = None
+    bytes_per_second: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
-    """Load at `rate` for `seconds` with `fault` injected at `fault_at_second`; errors must end within `recover_within_seconds`."""
+    """Load at `rate` for `seconds` with `fault` injected at `fault_at_second`; errors must end within `recover_within_seconds`.
+
+    Every fault but `terminate_database_connections` is done by a `proxy`.
+    """
 
     rate: float
     seconds: float
     fault: Fault
     fault_at_second: float
     recover_within_seconds: float
+    proxy: Proxy | None = None
+
+    @property
+    def fault_seconds(self) -> float:
+        """How long the fault lasts; 0 for one that is done in a moment."""
+        return self.proxy.seconds if self.proxy is not None else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +138,20 @@ class LoadProfile:
     failure: Failure
     targets: LoadTargets
     measurement: Measurement
+    replay: Replay | None = None
 
     @property
     def most_tests(self) -> int:
-        """Tests of one round at most: the peak on both sides, stress, failure, and two for each pair of blocks."""
-        return 4 + 2 * self.measurement.most_blocks
+        """Tests of one round at most: the peak on both sides, stress, failure, the replay if any, and two for each pair of blocks."""
+        return 4 + (self.replay is not None) + 2 * self.measurement.most_blocks
 
     @property
     def most_seconds(self) -> float:
         """Seconds of load of one round at most, warm-ups included."""
         warmup, block = self.peak.warmup_seconds, self.measurement
         scenarios = 2 * self.peak.seconds + self.stress.seconds_each * len(self.stress.rates) + self.failure.seconds
-        return 4 * warmup + scenarios + 2 * block.most_blocks * (block.warmup_seconds + block.block_seconds)
+        replay = 0.0 if self.replay is None else warmup + self.replay.seconds
+        return 4 * warmup + scenarios + replay + 2 * block.most_blocks * (block.warmup_seconds + block.block_seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,17 @@ class Slo:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One deployment of a service. `build_path` answers `{"build": …, "environment": …}`; `metrics_path` is OpenMetrics text."""
+    """One deployment of a service. `build_path` answers `{"build": …, "environment": …}`; `metrics_path` is OpenMetrics text.
+
+    It is profiled with py-spy where it has a `pid_file`, and by asking for `pprof_path` where it has that.
+    """
 
     host: str
     port: int
     build_path: str
     metrics_path: str
     pid_file: str | None = None
+    pprof_path: str | None = None
     database_connection: str | None = None
 
     @property
@@ -62,7 +66,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A request that users make. `path` may hold `{name}` for each entry of `parameters`; `weight` is its share of the traffic."""
+    """A request that users make. `weight` is its share of the traffic.
+
+    `path` and `body` may hold `{name}` for each entry of `parameters`; in a request it has one value in both.
+    """
 
     name: str
     method: str
@@ -70,6 +77,8 @@ class Transaction:
     weight: float
     profiled: bool = True
     parameters: dict[str, Span] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str | None = None
 
 
 class GuardKind(StrEnum):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from perfproof.config import Abort, Load, LoadProfile, Measurement, Target
+from perfproof.config import Abort, Load, LoadProfile, Measurement, Target, Transaction
 from perfproof.errors import LoadError
 from perfproof.load.plan import LoadPlan
 from perfproof.load.targets import canonical_host
@@ -39,22 +39,33 @@ class Authorization:
     planned: dict[str, str]
 
 
-def authorization_document(load: Load, *, profile: LoadProfile, now: datetime, targets: Sequence[Target] | None = None) -> dict[str, Any]:
+def authorization_document(
+    load: Load,
+    *,
+    profile: LoadProfile,
+    now: datetime,
+    targets: Sequence[Target] | None = None,
+    transactions: Sequence[Transaction] = (),
+) -> dict[str, Any]:
     """What the SRE lead is asked to sign: no more than `profile` needs, on `targets` (by default all that are listed).
 
-    The window opens `now` and lasts `load.window_hours`.
+    The window opens `now` and lasts `load.window_hours`. Those of `transactions` that may change data are named.
     """
     warmup = profile.peak.warmup_seconds
     stress_seconds = profile.stress.seconds_each * len(profile.stress.rates)
     block = profile.measurement
-    durations = (
+    durations = [
         warmup + profile.peak.seconds,
         warmup + stress_seconds,
         warmup + profile.failure.seconds,
         block.warmup_seconds + block.block_seconds,
-    )
-    rates = (profile.peak.rate, *profile.stress.rates, profile.failure.rate, block.rate)
-    failure = profile.failure
+    ]
+    rates = [profile.peak.rate, *profile.stress.rates, profile.failure.rate, block.rate]
+    failure, replay = profile.failure, profile.replay
+    if replay is not None:
+        durations.append(warmup + replay.seconds)
+        rates.append(replay.highest_rate)
+    changing = [f"{t.name} ({t.method} {t.path})" for t in transactions if t.method not in ("GET", "HEAD")]
     return {
         "targets": [asdict(t) for t in (load.allow if targets is None else targets)],
         "max_rate": max(rates),
@@ -67,7 +78,10 @@ def authorization_document(load: Load, *, profile: LoadProfile, now: datetime, t
             "stress": f"{', '.join(f'{r:g}' for r in profile.stress.rates)} requests/s for {profile.stress.seconds_each:g} s each",
             "failure": (
                 f"{failure.rate:g} requests/s for {failure.seconds:g} s, {failure.fault.value} at second {failure.fault_at_second:g}"
+                + (f" for {failure.fault_seconds:g} s, by the proxy at {failure.proxy.host}:{failure.proxy.port}" if failure.proxy else "")
             ),
+            **({"replay": f"up to {replay.highest_rate:g} requests/s for {replay.seconds:g} s"} if replay else {}),
+            **({"may change data": ", ".join(changing)} if changing else {}),
             "measurement": _measurement_in_words(block),
             "tests": f"at most {profile.most_tests} in one round of the cycle, {2 * block.most_blocks} of them blocks",
         },

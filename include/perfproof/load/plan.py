@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
 from perfproof.config import Abort, Endpoint, Environment, Load, LoadProfile, Service, Target, Transaction
 from perfproof.errors import LoadError
+from perfproof.load.curve import Point, expected_requests, highest, problem_of, scaled
+from perfproof.load.requests import is_allowed_method, placeholders, request_problem
 from perfproof.load.targets import check_target
 from perfproof.strict import build
 from perfproof.telemetry import document_bytes, sha256_hex
@@ -21,30 +22,43 @@ MAX_REQUESTS = 2_000_000
 
 
 class Scenario(StrEnum):
-    """Why load is sent. `measurement` is one block of the comparison in phase 3."""
+    """Why load is sent. `replay` follows a recorded rate curve, `measurement` is one block of the comparison in phase 3."""
 
     PEAK = "peak"
     STRESS = "stress"
     FAILURE = "failure"
+    REPLAY = "replay"
     MEASUREMENT = "measurement"
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """`rate` requests/s for `seconds`."""
+    """`rate` requests/s for `seconds`; with a `curve` (see `perfproof.load.curve`) `rate` is its highest."""
 
     rate: float
     seconds: float
+    curve: tuple[Point, ...] = ()
+
+    @classmethod
+    def along(cls, curve: tuple[Point, ...]) -> Stage:
+        """The stage that follows `curve` from its first to its last point."""
+        return cls(highest(curve), curve[-1][0], curve)
 
     @property
     def requests(self) -> int:
         """How many requests the stage plans."""
-        return max(1, round(self.rate * self.seconds))
+        return max(1, round(expected_requests(self.curve) if self.curve else self.rate * self.seconds))
+
+    @property
+    def first_rate(self) -> float:
+        """The rate that it begins with."""
+        return self.curve[0][1] if self.curve else self.rate
 
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """One load test. The warm-up runs at the first stage's rate before the stages and is never counted.
+    """One load test. The warm-up runs before the stages at the rate that they begin with, and is never counted; in its first
+    `ramp_seconds` the rate rises to that from 0.
 
     `max_in_flight` is the bound of open requests: one more is recorded as dropped, not sent. `timeout_seconds` is per
     request. `seed` fixes every arrival, its transaction and its parameters.
@@ -64,6 +78,7 @@ class LoadPlan:
     timeout_seconds: float
     abort: Abort
     allow: tuple[Target, ...]
+    ramp_seconds: float = 0.0
 
     @property
     def measured_seconds(self) -> float:
@@ -86,9 +101,18 @@ class LoadPlan:
         return max(s.rate for s in self.stages)
 
     @property
+    def warmup_stages(self) -> tuple[Stage, ...]:
+        """The ramp and the rest of the warm-up; none where the load begins at rate 0, which needs no warm-up."""
+        rate, ramp = self.stages[0].first_rate, self.ramp_seconds
+        if rate <= 0 or self.warmup_seconds <= 0:
+            return ()
+        rising = (Stage.along(((0.0, 0.0), (ramp, rate))),) if ramp > 0 else ()
+        return (*rising, Stage(rate, self.warmup_seconds - ramp)) if ramp < self.warmup_seconds else rising
+
+    @property
     def warmup_requests(self) -> int:
         """How many requests the warm-up plans."""
-        return Stage(self.stages[0].rate, self.warmup_seconds).requests if self.warmup_seconds > 0 else 0
+        return sum(s.requests for s in self.warmup_stages)
 
     @property
     def measured_requests(self) -> int:
@@ -111,6 +135,8 @@ class LoadPlan:
         document["scenario"] = self.scenario.value
         for key in ("stages", "transactions", "allow"):
             document[key] = list(document[key])
+        for stage in document["stages"]:
+            stage["curve"] = [list(point) for point in stage["curve"]]
         return document
 
     @staticmethod
@@ -134,9 +160,10 @@ def plan_for(
 ) -> LoadPlan:
     """The plan of `scenario` against `endpoint`, within the bounds of `load`.
 
-    Stress and failure warm up as long as the peak does. The bound of open requests is what the highest rate can pile up
+    Stress, failure and replay warm up as the peak does. The bound of open requests is what the highest rate can pile up
     within the timeout (1,000 at most), so that an overloaded service is measured and not spared.
-    Raises LoadError 105 for production, 112 and 113 above the rate and duration bounds, and what `check_plan` raises.
+    Raises LoadError 105 for production, 106 for a replay without a curve, 112 and 113 above the rate and duration bounds, and
+    what `check_plan` raises.
     """
     if environment.production:
         raise LoadError(
@@ -145,7 +172,8 @@ def plan_for(
             what="a production environment is not load-tested",
             fix="name the test environment that mirrors production",
         )
-    warmup = profile.peak.warmup_seconds
+    warmup, ramp = profile.peak.warmup_seconds, profile.peak.ramp_seconds
+    where = f"load plan {scenario} of {service.name}"
     match scenario:
         case Scenario.PEAK:
             stages: tuple[Stage, ...] = (Stage(profile.peak.rate, profile.peak.seconds),)
@@ -155,8 +183,11 @@ def plan_for(
             stages = (Stage(profile.failure.rate, profile.failure.seconds),)
         case Scenario.MEASUREMENT:
             stages = (Stage(profile.measurement.rate, profile.measurement.block_seconds),)
-            warmup = profile.measurement.warmup_seconds
-    where = f"load plan {scenario} of {service.name}"
+            warmup, ramp = profile.measurement.warmup_seconds, 0.0
+        case Scenario.REPLAY:
+            if profile.replay is None:
+                raise _refuse(106, where, "the profile has no curve to replay", got=None)
+            stages = (Stage.along(scaled(profile.replay.curve, profile.replay.factor)),)
     highest = max((s.rate for s in stages), default=0.0)
     plan = LoadPlan(
         schema_version=SCHEMA_VERSION,
@@ -173,6 +204,7 @@ def plan_for(
         timeout_seconds=timeout_seconds,
         abort=load.abort,
         allow=load.allow,
+        ramp_seconds=ramp,
     )
     check_plan(plan, where=where)
     if plan.highest_rate > load.max_rate:
@@ -188,6 +220,10 @@ def check_plan(plan: LoadPlan, *, where: str) -> None:
         raise _refuse(119, where, "unknown version", got=plan.schema_version, expected=SCHEMA_VERSION)
     if not plan.stages or any(not _positive(s.rate) or not _positive(s.seconds) for s in plan.stages):
         raise _refuse(111, where, "a stage without a positive rate and duration", got=[(s.rate, s.seconds) for s in plan.stages])
+    for stage in plan.stages:
+        _check_curve(stage, where)
+    if not 0 <= plan.ramp_seconds <= plan.warmup_seconds:
+        raise _refuse(114, where, "the ramp is not part of the warm-up", got=plan.ramp_seconds, expected=f"0 to {plan.warmup_seconds:g}")
     if not math.isfinite(plan.warmup_seconds) or plan.warmup_seconds < 0 or not 0 <= plan.seed < 2**63:
         raise _refuse(114, where, "warm-up or seed out of range", got=(plan.warmup_seconds, plan.seed))
     if plan.total_requests > MAX_REQUESTS:
@@ -208,11 +244,24 @@ def _check_transactions(plan: LoadPlan, where: str) -> None:
         raise _refuse(118, where, "no transaction with a weight", got=[t.name for t in plan.transactions])
     for transaction in plan.transactions:
         place = f"{where}.transactions[{transaction.name}]"
-        named = set(re.findall(r"\{([^{}]*)\}", transaction.path))
-        if transaction.method not in ("GET", "HEAD") or not _path(transaction.path) or transaction.weight < 0:
-            raise _refuse(118, place, "only GET and HEAD, a path from /, and a weight of 0 or more", got=transaction.path)
-        if named != set(transaction.parameters) or any(s.first > s.last for s in transaction.parameters.values()):
+        named, in_body = placeholders(transaction)
+        if not is_allowed_method(transaction) or not _path(transaction.path) or transaction.weight < 0:
+            raise _refuse(118, place, "only GET, HEAD and POST with a body, a path from /, and a weight of 0 or more", got=transaction.path)
+        problem = request_problem(transaction)
+        if problem is not None:
+            raise _refuse(118, f"{place}.{problem.key}", problem.what, got=problem.got, expected=problem.expected)
+        if named | in_body != set(transaction.parameters) or any(s.first > s.last for s in transaction.parameters.values()):
             raise _refuse(118, place, "path and parameters do not fit", got=sorted(named), expected=sorted(transaction.parameters))
+
+
+def _check_curve(stage: Stage, where: str) -> None:
+    if not stage.curve:
+        return
+    problem = problem_of(stage.curve)
+    if problem is None and (stage.curve[-1][0] != stage.seconds or highest(stage.curve) != stage.rate):
+        problem = "its last second and highest rate are not those of the stage"
+    if problem is not None:
+        raise _refuse(111, where, f"not a curve: {problem}", got=[list(point) for point in stage.curve[:5]])
 
 
 def _path(text: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from perfproof.config import LoadProfile, LoadTargets
 from perfproof.errors import LoadError
+from perfproof.load.observed_peak import uncovered
 from perfproof.load.plan import Scenario
 from perfproof.moments import stamp
 from perfproof.telemetry import Direction
@@ -85,10 +86,16 @@ def worst(statuses: Sequence[Status]) -> Status:
 
 
 def load_test_results(
-    documents: Sequence[Mapping[str, Any]], *, profile: LoadProfile, now: datetime, derived_from: Sequence[Mapping[str, str]]
+    documents: Sequence[Mapping[str, Any]],
+    *,
+    profile: LoadProfile,
+    now: datetime,
+    derived_from: Sequence[Mapping[str, str]],
+    observed: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """`load-test-results.json` from the documents of all scenarios (of all services), the peak first.
 
+    `observed` compares the tested peak of each service with the telemetry's own (`observed_peak.comparison`).
     Raises LoadError 501 if there is no peak: without it the results would be about something else.
     """
     peaks = [d for d in documents if d["scenario"] == Scenario.PEAK]
@@ -102,11 +109,12 @@ def load_test_results(
         "test_date": peaks[0]["started_at"],
         "test_scenario": "peak_load",
         "results": primary["results"],
-        "bottlenecks": [b for d, s in zip(ordered, scenarios, strict=True) for b in _bottlenecks(d, s)],
+        "bottlenecks": [*uncovered(observed), *(b for d, s in zip(ordered, scenarios, strict=True) for b in _bottlenecks(d, s))],
         "written_at": stamp(now),
         "service": primary["service"],
         "valid": primary["valid"],
         "scenarios": scenarios,
+        "observed_peak": [dict(entry) for entry in observed],
         "derived_from": [dict(reference) for reference in derived_from],
     }
 
@@ -142,17 +150,11 @@ def check_statuses(results: Mapping[str, Any], *, targets: LoadTargets, where: s
 
 
 def _scenario(document: Mapping[str, Any], profile: LoadProfile) -> dict[str, Any]:
-    rate = {
-        Scenario.PEAK: profile.peak.rate,
-        Scenario.STRESS: max(profile.stress.rates),
-        Scenario.FAILURE: profile.failure.rate,
-        Scenario.MEASUREMENT: profile.measurement.rate,
-    }[Scenario(document["scenario"])]
     carried = ("scenario", "service", "endpoint", "build", "started_at", "seconds", "requests", "errors", "valid", "invalid_reasons")
     entry = {key: document[key] for key in carried}
     # A stress test goes beyond every target by design; its steps and the capacity analysis speak for it.
     if document["scenario"] != Scenario.STRESS:
-        entry["results"] = scenario_results(document, rate=rate, targets=profile.targets)
+        entry["results"] = scenario_results(document, rate=_rate(document, profile), targets=profile.targets)
     for key in ("steps", "fault", "aborted"):
         if document.get(key) is not None:
             entry[key] = document[key]
@@ -160,8 +162,23 @@ def _scenario(document: Mapping[str, Any], profile: LoadProfile) -> dict[str, An
     return entry
 
 
+def _rate(document: Mapping[str, Any], profile: LoadProfile) -> float:
+    """The rate that the scenario's throughput must reach. A replay has no one rate, so the mean of what it offered stands for it."""
+    match Scenario(document["scenario"]):
+        case Scenario.PEAK:
+            return profile.peak.rate
+        case Scenario.STRESS:
+            return max(profile.stress.rates)
+        case Scenario.FAILURE:
+            return profile.failure.rate
+        case Scenario.MEASUREMENT:
+            return profile.measurement.rate
+        case Scenario.REPLAY:
+            return float(document["offered_rate"])
+
+
 def _bottlenecks(document: Mapping[str, Any], entry: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Breached targets of the peak, each with the transaction that is worst in it, and a fault that was not survived."""
+    """Breached targets of peak and replay, each with the transaction that is worst in it, and a fault that was not survived."""
     scenario, service = document["scenario"], document["service"]
     found: list[dict[str, Any]] = []
 
@@ -170,22 +187,23 @@ def _bottlenecks(document: Mapping[str, Any], entry: Mapping[str, Any]) -> list[
 
     if not document["valid"]:
         return found
-    if scenario == Scenario.PEAK:
+    if scenario in (Scenario.PEAK, Scenario.REPLAY):
+        during = "peak load" if scenario == Scenario.PEAK else "the replayed load"
         results = entry["results"]
         latency, limits = results["latency"], results["latency"]["targets"]
         for name in PERCENTILES:
             if latency["statuses"][name] == Status.BREACHED:
                 worst_name, value = _worst(document["by_transaction"], name)
-                issue = f"High {name} latency during peak load: {latency[name]:g} ms of {limits[name]:g} ms allowed"
+                issue = f"High {name} latency during {during}: {latency[name]:g} ms of {limits[name]:g} ms allowed"
                 add(f"{issue}, worst in {worst_name} with {value:g} ms", _severity(latency[name], limits[name]), worst_name)
         rate = results["error_rate"]
         if rate["status"] == Status.BREACHED:
             worst_name, count = _worst(document["by_transaction"], "errors")
-            issue = f"High error rate during peak load: {rate['actual']:g} percent of {rate['target']:g} percent allowed"
+            issue = f"High error rate during {during}: {rate['actual']:g} percent of {rate['target']:g} percent allowed"
             add(f"{issue}, most in {worst_name} with {count:g} errors", "high", worst_name)
         throughput = results["throughput"]
         if throughput["status"] == Status.BREACHED:
-            add(f"Throughput of {throughput['actual']:g} req/s misses the peak of {throughput['target']:g} req/s", "high")
+            add(f"Throughput of {throughput['actual']:g} req/s misses the {scenario} of {throughput['target']:g} req/s", "high")
     fault = document.get("fault")
     if fault and not fault["recovered"]:
         took = fault["recovered_after_seconds"]

@@ -39,6 +39,7 @@ JUDGED = {
     Scenario.PEAK: ("p50", "p95", "p99"),
     Scenario.STRESS: (),
     Scenario.FAILURE: (),
+    Scenario.REPLAY: ("p50", "p95", "p99"),
     Scenario.MEASUREMENT: ("p95",),
 }
 

@@ -61,7 +61,8 @@ def open_session(plan: LoadPlan, *, guard: Guard) -> aiohttp.ClientSession:
 
 def url_of(plan: LoadPlan, path: str) -> URL:
     """The URL of `path` on the plan's target, taken as it is written."""
-    host = f"[{plan.host}]" if ":" in plan.host else plan.host
+    bare = plan.host.strip("[]")
+    host = f"[{bare}]" if ":" in bare else bare
     return URL(f"http://{host}:{plan.port}{path}", encoded=True)
 
 

@@ -401,9 +401,7 @@ def test_lines_that_are_no_objects_are_counted_as_malformed(line: bytes) -> None
     assert (found["lines"], found["malformed"]) == (1, 1)
 
 
-@pytest.mark.parametrize(
-    "time", ["yesterday", 1, 1e30, NOW.timestamp() * 1000, None, True, (NOW + timedelta(days=9)).timestamp()]
-)
+@pytest.mark.parametrize("time", ["yesterday", 1, 1e30, NOW.timestamp() * 1000, None, True, (NOW + timedelta(days=9)).timestamp()])
 def test_a_time_that_cannot_be_is_no_time(time: Any) -> None:
     """Milliseconds, the future and nonsense do not make a log look fresh."""
     found = summarise_lines(lines({"time": time}), cut=False, now=NOW)

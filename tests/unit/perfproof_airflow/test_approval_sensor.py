@@ -327,7 +327,9 @@ def test_the_task_is_retried_soon_after_a_crash() -> None:
 TOKEN = "gh" + "p_" + "aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zA1bC2"
 
 
-@pytest.mark.parametrize("note", [f"use {TOKEN} to deploy", "it is postgresql://u:pw12345@h/x", "password='hunter22'", "with the canary-pass-1"])
+@pytest.mark.parametrize(
+    "note", [f"use {TOKEN} to deploy", "it is postgresql://u:pw12345@h/x", "password='hunter22'", "with the canary-pass-1"]
+)
 @pytest.mark.parametrize(("who", "code"), [("sam", "APR-416"), ("eve", "APR-403")])
 def test_an_answer_with_a_secret_in_its_note_is_refused_logged_without_it_and_asked_again(
     airflow: Airflow, sensor: Sensor, monkeypatch: pytest.MonkeyPatch, note: str, who: str, code: str

@@ -13,7 +13,9 @@ from perfproof.load.observed_peak import comparison, observed_peak, peak_of_base
 
 def answer(*values: object) -> str:
     """A Prometheus answer with one series."""
-    return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": list(enumerate(values))}]}})
+    return json.dumps(
+        {"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": list(enumerate(values))}]}}
+    )
 
 
 def test_the_peak_is_the_stated_quantile_and_one_burst_does_not_make_it() -> None:

@@ -29,7 +29,9 @@ def from_demo(demo: Protocol, scenario: Scenario, **changes: Any) -> LoadPlan:
 def with_replay(demo: Protocol) -> LoadProfile:
     """The demo's profile with a ramp and a curve."""
     profile = demo.load.profiles["demo"]
-    return replace(profile, peak=replace(profile.peak, ramp_seconds=1.0), replay=Replay(((0.0, 10.0), (4.0, 30.0), (10.0, 5.0)), factor=2.0))
+    return replace(
+        profile, peak=replace(profile.peak, ramp_seconds=1.0), replay=Replay(((0.0, 10.0), (4.0, 30.0), (10.0, 5.0)), factor=2.0)
+    )
 
 
 @pytest.mark.parametrize("scenario", list(Scenario))
