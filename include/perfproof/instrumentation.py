@@ -6,7 +6,6 @@ Phase 3 prepares, phase 4 applies after the SLO approval and supersedes the log.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -17,10 +16,13 @@ from perfproof import markdown as md
 from perfproof.config import Service
 from perfproof.moments import stamp
 from perfproof.slo import ALERT_WINDOWS
+from perfproof.slos.exports import exported_files
+from perfproof.slos.grafana import budget_panels
+from perfproof.slos.promql import filled, template_text
+from perfproof.slos.proposal import proposed_objectives
 from perfproof.telemetry import Direction, MetricKind, Unit
 
 RULES, DASHBOARD, TRACING = "alert-rules.yaml", "dashboard.json", "tracing.json"
-PLACEHOLDER = re.compile(r"\$(instance|service|window)\b")
 # Units as Grafana names them; what it has no name for is shown as a plain number.
 GRAFANA_UNITS = {Unit.MILLISECONDS: "ms", Unit.SECONDS: "s", Unit.PER_SECOND: "reqps", Unit.PERCENT: "percent", Unit.MEBIBYTES: "mbytes"}
 MILLISECONDS = {Unit.MILLISECONDS: 1.0, Unit.SECONDS: 1000.0}
@@ -34,6 +36,7 @@ def instrumentation_files(*, service: Service, updates: Sequence[Update]) -> dic
     """
     rules = [rule for update in updates for rule in _rules(service, update)]
     panels = [_panel(service, update, place) for place, update in enumerate(updates)]
+    panels += budget_panels(proposed_objectives(updates), first_id=len(panels) + 1, top=8 * len(panels))
     policies = [policy for update in updates if (policy := _policy(service, update)) is not None]
     group = {"groups": [{"name": f"perfproof-{service.name}", "rules": rules}]}
     dashboard = {"title": f"{service.name}: objectives", "uid": f"perfproof-{service.name}"[:40], "schemaVersion": 39, "panels": panels}
@@ -44,18 +47,22 @@ def instrumentation_files(*, service: Service, updates: Sequence[Update]) -> dic
     }
 
 
+def slo_files(updates: Sequence[Update]) -> dict[str, bytes]:
+    """The files that make the burn-rate alerts of `updates` live, by name: rules with their test, OpenSLO, Sloth, CloudWatch.
+
+    They lie in a directory of their own, so that what reads all files of one kind beside it finds only what it can read.
+    """
+    return exported_files(proposed_objectives(updates))
+
+
 def _json(document: Mapping[str, Any]) -> bytes:
     return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def _query(service: Service, metric: str, window: str) -> str:
     spec = service.metric(metric)
-    values = {"instance": _quoted(service.endpoints.baseline.instance), "service": _quoted(service.name), "window": window}
-    return PLACEHOLDER.sub(lambda found: values[found[1]], spec.query if spec else "")
-
-
-def _quoted(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    instance = service.endpoints.baseline.instance
+    return filled(spec.query if spec else "", instance=instance, service=service.name, window=window)
 
 
 def _lower(service: Service, metric: str) -> bool:
@@ -76,17 +83,12 @@ def _rules(service: Service, update: Update) -> list[dict[str, Any]]:
                 "expr": " and ".join(sides),
                 "labels": {"severity": severity, "service": service.name},
                 "annotations": {
-                    "summary": _annotation(f"{metric} beyond {update['new_target']} over {long} and {short}"),
-                    "escalation": _annotation(str(update["escalation_policy"])),
+                    "summary": template_text(f"{metric} beyond {update['new_target']} over {long} and {short}"),
+                    "escalation": template_text(str(update["escalation_policy"])),
                 },
             }
         )
     return rules
-
-
-def _annotation(text: str) -> str:
-    """`text` as Prometheus shows it: annotations are templates, so braces of others must not begin an action."""
-    return md.visible(text).replace("{{", '{{ "{{" }}')
 
 
 def _panel(service: Service, update: Update, place: int) -> dict[str, Any]:
@@ -143,7 +145,8 @@ def instrumentation_log(
 ) -> str:
     """`instrumentation-update-log.md`. `state` is `prepared` or `applied`; `files` maps each name to its digest.
 
-    The three headings are the spec's (phase 3, step 3): dashboards, alerts and tracing.
+    The three headings are the spec's (phase 3, step 3): dashboards, alerts and tracing. Files beside those of the headings hold
+    the same objectives for other tools, and are listed under the alerts.
     """
     meaning = {
         "prepared": "Nothing is changed yet: the files below take effect after the SLO approval.",
@@ -168,6 +171,8 @@ def instrumentation_log(
     for heading, (name, sentences) in said.items():
         lines += [f"## {heading}", "", f"File {md.code(name)}, SHA-256 {md.code(files[name]['sha256'])}.", ""]
         lines += [f"- {md.text(line)}" for line in sentences] or ["- No objective asks for a change here."]
+        if heading == "Alerts":
+            lines += _burn_rate_lines(updates, {other: files[other] for other in files if other not in (RULES, DASHBOARD, TRACING)})
         lines.append("")
     return "\n".join(lines)
 
@@ -185,6 +190,18 @@ def _dashboard_line(update: Update) -> str:
 def _alert_line(update: Update, threshold: str) -> str:
     told = " (target confirmed as it was)" if _confirmed(update) else ""
     return f"{update['slo_name']}: {threshold}{told}. Escalation: {str(update['escalation_policy']).rstrip('.')}."
+
+
+def _burn_rate_lines(updates: Sequence[Update], files: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """The burn-rate alerts with their back-test, and the files that hold them."""
+    lines = []
+    for update in updates:
+        alerts = update.get("burn_rate_alerts") or {}
+        told = [alert["words"] for alert in alerts.get("alerts", ())]
+        told += [f"left out: {reason}" for reason in alerts.get("left_out", ())]
+        told += (update.get("back_test") or {}).get("words", ())
+        lines += ["- " + md.text(f"{update['slo_name']}: {line}") for line in told]
+    return lines + [f"- File {md.code(name)}, SHA-256 {md.code(reference['sha256'])}." for name, reference in files.items()]
 
 
 def _tracing_line(service: Service, update: Update) -> str:

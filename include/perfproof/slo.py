@@ -16,6 +16,9 @@ from typing import Any
 from perfproof.config import Role, Service, Slo
 from perfproof.errors import ArtifactError
 from perfproof.moments import stamp
+from perfproof.slos.captured import MetricHistory
+from perfproof.slos.proposal import NO_CAPTURES, alerting_of
+from perfproof.slos.targets import daily_variation
 from perfproof.telemetry import Direction
 
 MIN_HEADROOM = 0.05
@@ -42,11 +45,15 @@ def nice_down(value: float) -> float:
     return float(f"{max(step for step in NICE if step * power <= value * (1 + 1e-12)) * power:.12g}")
 
 
-def headroom(blocks: Sequence[float]) -> float:
-    """max(5 %, 2 x coefficient of variation) of the candidate's blocks, as a share (design, decision 6)."""
+def headroom(blocks: Sequence[float], *, daily: float | None = None) -> float:
+    """max(5 %, 2 x coefficient of variation), as a share (design, decision 6).
+
+    That of the candidate's blocks, or `daily`, that of the metric from day to day, whichever is larger: blocks are minutes of one
+    day, and a target must hold on all days.
+    """
     mean = statistics.fmean(blocks)
     spread = statistics.stdev(blocks) / mean if len(blocks) > 1 and mean > 0 else 0.0
-    return max(MIN_HEADROOM, 2 * spread)
+    return max(MIN_HEADROOM, 2 * spread, 2 * (daily or 0.0))
 
 
 def upper_bound_of_median(blocks: Sequence[float]) -> float:
@@ -65,12 +72,20 @@ def upper_bound_of_median(blocks: Sequence[float]) -> float:
 
 
 def propose_updates(
-    *, validation: Mapping[str, Any], validation_ref: Mapping[str, str], candidate_blocks: Sequence[float], service: Service, now: datetime
+    *,
+    validation: Mapping[str, Any],
+    validation_ref: Mapping[str, str],
+    candidate_blocks: Sequence[float],
+    service: Service,
+    now: datetime,
+    history: MetricHistory | None = None,
+    no_history: str = NO_CAPTURES,
 ) -> dict[str, Any]:
     """The proposal (CONTRIBUTING, "Shapes"): one update for each SLO of the target metric, or a first SLO if there is none.
 
-    `candidate_blocks` are the metric's values in the candidate's valid blocks, in its unit. Raises ArtifactError if
-    there are too few to bound the target.
+    `candidate_blocks` are the metric's values in the candidate's valid blocks, in its unit. `history` are the target metric's
+    values in recurring captures; `no_history` says why there is none. Raises ArtifactError if there are too few blocks to bound
+    the target.
     """
     metric = str(validation["target_metric"])
     spec = service.metric(metric)
@@ -95,10 +110,12 @@ def propose_updates(
             expected="a finite number, 0 or more",
             fix="measure again",
         )
-    measured = _measured(candidate_blocks, lower=spec.direction is Direction.LOWER)
+    daily = daily_variation(history.times, history.values) if history else None
+    measured = _measured(candidate_blocks, lower=spec.direction is Direction.LOWER, daily=daily)
     slos = [slo for slo in service.slos if slo.metric == metric]
     gained = achievement(validation["improvement"].get("percentage"))
     updates = [_update(slo, measured, gained, service) for slo in slos] or [_first(metric, spec.unit.value, measured, gained, service)]
+    updates = [{**u, **alerting_of(u, service=service, history=history, no_history=no_history)} for u in updates]
     return {"proposal_date": stamp(now), "validation": dict(validation_ref), "service": service.name, "updates": updates}
 
 
@@ -112,8 +129,8 @@ class _Measured:
     lower: bool
 
 
-def _measured(blocks: Sequence[float], *, lower: bool) -> _Measured:
-    share = headroom(blocks)
+def _measured(blocks: Sequence[float], *, lower: bool, daily: float | None) -> _Measured:
+    share = headroom(blocks, daily=daily)
     bound = upper_bound_of_median(blocks) if lower else -upper_bound_of_median([-value for value in blocks])
     if bound <= 0:
         # No requests failed, say: zero plus headroom is still zero, and no service can promise that.

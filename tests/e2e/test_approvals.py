@@ -53,37 +53,19 @@ def succeeds(rig: Rig, run_id: str, *, seconds: float = 30) -> float:
     return time.monotonic() - start
 
 
-def refusals(rig: Rig, run_id: str) -> list[str]:
-    """Codes of the refusals in the run's log."""
-    return [entry.body["code"] for entry in rig.store(DAG, run_id).of_type("approval.refused")]
-
-
-def settled(rig: Rig, run_id: str, *, attempt: int = 1) -> str:
-    """The request, old enough that the sensor's first poll is over."""
-    request = rig.request_of(DAG, run_id, attempt=attempt)
-    requested = rig.store(DAG, run_id).of_type("approval.requested")[-1].moment.timestamp()
-    time.sleep(max(0.0, requested + 6.5 - time.time()))
-    return request
-
-
-def mark(rig: Rig, who: str, request: str, *, state: str = "success", role: int = 0, note: str | None = None) -> int:
-    """Status of the answer to a mark."""
-    return rig.as_(who).mark(APPROVALS, request, "approve", state=state, map_index=role, note=note).status_code
-
-
 def test_a_viewer_changes_nothing_and_the_right_person_approves_with_one_mark(rig: Rig, runs: dict[str, str]) -> None:
     """A viewer gets 403 and leaves no trace; the person who holds the role is recorded within seconds."""
-    request = settled(rig, runs["mark"])
-    assert mark(rig, "watcher", request) == 403
+    request = rig.settled(DAG, runs["mark"])
+    assert rig.mark("watcher", request) == 403
     assert rig.as_("watcher").answer(APPROVALS, request, "approve", option="Approve", map_index=0).status_code == 403
-    assert mark(rig, "demo-sre", request, note="looks right") == 200
+    assert rig.mark("demo-sre", request, note="looks right") == 200
     waited = succeeds(rig, runs["mark"])
     print(f"mark to success: {waited:.1f} s")
     store = rig.store(DAG, runs["mark"])
     (record,) = store.of_type("approval.granted")
     assert record.body["person"] == {"id": "demo-sre", "name": "demo-sre (test)"}
     assert (record.body["decision"], record.body["comment"], record.body["channel"]) == ("approve", "looks right", "mark")
-    assert refusals(rig, runs["mark"]) == []
+    assert rig.codes(DAG, runs["mark"]) == []
     assert len(rig.as_("requester").event_logs(event="perfproof.act", run_id=request)) == 1
     eventually(lambda: rig.state_of(DAG, runs["mark"], "after") == "success", seconds=20, what="the next task runs")
     outcome = rig.as_("requester").xcom(DAG, runs["mark"], "await_plan")
@@ -93,7 +75,7 @@ def test_a_viewer_changes_nothing_and_the_right_person_approves_with_one_mark(ri
 
 def test_a_bulk_mark_approves(rig: Rig, runs: dict[str, str]) -> None:
     """Marking several tasks at once yields the same record, although Airflow's audit log does not see it."""
-    request = settled(rig, runs["bulk"])
+    request = rig.settled(DAG, runs["bulk"])
     answer = rig.as_("demo-sre").mark_many(APPROVALS, request, [{"task_id": "approve", "map_index": 0, "note": "in bulk"}], state="success")
     assert answer.status_code == 200
     waited = succeeds(rig, runs["bulk"])
@@ -104,7 +86,7 @@ def test_a_bulk_mark_approves(rig: Rig, runs: dict[str, str]) -> None:
 
 def test_marking_the_whole_request_approves(rig: Rig, runs: dict[str, str]) -> None:
     """It marks its tasks too, by the same person."""
-    request = settled(rig, runs["whole"])
+    request = rig.settled(DAG, runs["whole"])
     assert rig.as_("demo-sre").mark_run(APPROVALS, request, state="success").status_code == 200
     succeeds(rig, runs["whole"])
     (record,) = rig.store(DAG, runs["whole"]).of_type("approval.granted")
@@ -113,7 +95,7 @@ def test_marking_the_whole_request_approves(rig: Rig, runs: dict[str, str]) -> N
 
 def test_a_form_answer_approves_and_only_the_respondent_can_give_it(rig: Rig, runs: dict[str, str]) -> None:
     """The Required Action form is the same act in another channel."""
-    request = settled(rig, runs["form"])
+    request = rig.settled(DAG, runs["form"])
     assert rig.as_("outsider").answer(APPROVALS, request, "approve", option="Approve", map_index=0).status_code == 403
     (form,) = rig.as_("demo-sre").required_actions(APPROVALS, request)
     assert form["options"] == ["Approve", "Reject"]
@@ -129,9 +111,9 @@ def test_a_form_answer_approves_and_only_the_respondent_can_give_it(rig: Rig, ru
 @pytest.mark.parametrize("channel", ["reject", "reject_form"])
 def test_a_rejection_fails_the_run(rig: Rig, runs: dict[str, str], channel: str) -> None:
     """Marked failed, or rejected in the form: the task fails at once, the next one does not run, the record says who."""
-    request = settled(rig, runs[channel])
+    request = rig.settled(DAG, runs[channel])
     if channel == "reject":
-        assert mark(rig, "demo-sre", request, state="failed", note="too risky") == 200
+        assert rig.mark("demo-sre", request, state="failed", note="too risky") == 200
     else:
         fields = {"comment": "too risky"}
         assert rig.as_("demo-sre").answer(APPROVALS, request, "approve", option="Reject", map_index=0, fields=fields).status_code == 200
@@ -147,19 +129,19 @@ def test_a_forged_act_and_a_person_without_the_role_are_refused_and_the_question
     """What an edit right can do to the approval task decides nothing; each try is recorded and asked again."""
     outsider = rig.as_("outsider")
     first = rig.request_of(DAG, runs["forged"])
-    assert mark(rig, "outsider", first) == 200
+    assert rig.mark("outsider", first) == 200
     refused = eventually(lambda: rig.request_of(DAG, runs["forged"], attempt=2, seconds=60), seconds=60, what="asked again")
-    assert refusals(rig, runs["forged"]) == ["APR-403"]
+    assert rig.codes(DAG, runs["forged"]) == ["APR-403"]
     act = outsider.xcom(APPROVALS, first, "approve", "act", map_index=0)
     forged = {**_document(act), "actor_id": "demo-sre", "actor_name": "demo-sre", "run_id": refused}
     # The state first, so that a true act is there; then the forgery takes its place before the sensor looks.
-    assert mark(rig, "outsider", refused) == 200
+    assert rig.mark("outsider", refused) == 200
     path = f"/api/v2/dags/{APPROVALS}/dagRuns/{refused}/taskInstances/approve/xcomEntries/act"
     assert outsider.client.patch(path, json={"value": forged, "map_index": 0}).status_code == 200
-    third = settled(rig, runs["forged"], attempt=3)
-    assert refusals(rig, runs["forged"]) == ["APR-403", "APR-402"]
+    third = rig.settled(DAG, runs["forged"], attempt=3)
+    assert rig.codes(DAG, runs["forged"]) == ["APR-403", "APR-402"]
     assert rig.state_of(DAG, runs["forged"], "await_plan") == "deferred"
-    assert mark(rig, "demo-sre", third) == 200
+    assert rig.mark("demo-sre", third) == 200
     succeeds(rig, runs["forged"])
     (record,) = rig.store(DAG, runs["forged"]).of_type("approval.granted")
     assert (record.body["request_id"], record.body["attempt"]) == (third, 3)
@@ -167,23 +149,23 @@ def test_a_forged_act_and_a_person_without_the_role_are_refused_and_the_question
 
 def test_nobody_approves_a_run_that_they_triggered(rig: Rig, runs: dict[str, str]) -> None:
     """The person holds the role, but asked for it: refused, and still open."""
-    request = settled(rig, runs["self"])
-    assert mark(rig, "demo-sre", request) == 200
+    request = rig.settled(DAG, runs["self"])
+    assert rig.mark("demo-sre", request) == 200
     rig.request_of(DAG, runs["self"], attempt=2)
-    assert refusals(rig, runs["self"]) == ["APR-405"]
+    assert rig.codes(DAG, runs["self"]) == ["APR-405"]
     assert rig.store(DAG, runs["self"]).of_type("approval.granted") == []
 
 
 def test_two_roles_need_both_and_only_the_refused_one_is_asked_again(rig: Rig, runs: dict[str, str]) -> None:
     """One role's record stays; the other role gets a new request of its own."""
-    request = settled(rig, runs["two"])
-    assert mark(rig, "demo-owner", request, role=0) == 200
-    assert mark(rig, "outsider", request, role=1) == 200
-    again = settled(rig, runs["two"], attempt=2)
+    request = rig.settled(DAG, runs["two"])
+    assert rig.mark("demo-owner", request, role=0) == 200
+    assert rig.mark("outsider", request, role=1) == 200
+    again = rig.settled(DAG, runs["two"], attempt=2)
     tasks = [t for t in rig.as_("requester").tasks(APPROVALS, again) if t["task_id"] == "approve"]
     assert [t["rendered_map_index"] for t in tasks] == ["SRE Lead"]
     assert rig.state_of(DAG, runs["two"], "await_plan") == "deferred"
-    assert mark(rig, "demo-sre", again) == 200
+    assert rig.mark("demo-sre", again) == 200
     succeeds(rig, runs["two"])
     records = {entry.body["role"]: entry.body["person"]["id"] for entry in rig.store(DAG, runs["two"]).of_type("approval.granted")}
     assert records == {"product_owner": "demo-owner", "sre_lead": "demo-sre"}
@@ -191,25 +173,25 @@ def test_two_roles_need_both_and_only_the_refused_one_is_asked_again(rig: Rig, r
 
 def test_one_person_does_not_answer_for_two_roles(rig: Rig, runs: dict[str, str]) -> None:
     """Holding both roles is allowed, answering for both is not."""
-    request = settled(rig, runs["same"])
+    request = rig.settled(DAG, runs["same"])
     both = [{"task_id": "approve", "map_index": index} for index in (0, 1)]
     assert rig.as_("demo-owner").mark_many(APPROVALS, request, both, state="success").status_code == 200
-    again = settled(rig, runs["same"], attempt=2)
-    assert refusals(rig, runs["same"]) == ["APR-406"]
-    assert mark(rig, "demo-sre", again) == 200
+    again = rig.settled(DAG, runs["same"], attempt=2)
+    assert rig.codes(DAG, runs["same"]) == ["APR-406"]
+    assert rig.mark("demo-sre", again) == 200
     succeeds(rig, runs["same"])
 
 
 def test_a_gate_is_waived_with_a_justification_and_a_change_is_approved_with_its_reference(rig: Rig, runs: dict[str, str]) -> None:
     """Without the words the mark is refused and says which words; with them it counts."""
-    gate, change = settled(rig, runs["waiver"]), settled(rig, runs["reference"])
-    assert mark(rig, "demo-sre", gate) == 200
-    assert mark(rig, "demo-sre", change, note="done") == 200
-    gate, change = settled(rig, runs["waiver"], attempt=2), settled(rig, runs["reference"], attempt=2)
-    assert refusals(rig, runs["waiver"]) == ["APR-411"]
-    assert refusals(rig, runs["reference"]) == ["APR-410"]
-    assert mark(rig, "demo-sre", gate, note="waiver: the peak is over until the next quarter") == 200
-    assert mark(rig, "demo-sre", change, note="commit 3f2a91c") == 200
+    gate, change = rig.settled(DAG, runs["waiver"]), rig.settled(DAG, runs["reference"])
+    assert rig.mark("demo-sre", gate) == 200
+    assert rig.mark("demo-sre", change, note="done") == 200
+    gate, change = rig.settled(DAG, runs["waiver"], attempt=2), rig.settled(DAG, runs["reference"], attempt=2)
+    assert rig.codes(DAG, runs["waiver"]) == ["APR-411"]
+    assert rig.codes(DAG, runs["reference"]) == ["APR-410"]
+    assert rig.mark("demo-sre", gate, note="waiver: the peak is over until the next quarter") == 200
+    assert rig.mark("demo-sre", change, note="commit 3f2a91c") == 200
     succeeds(rig, runs["waiver"])
     succeeds(rig, runs["reference"])
     assert rig.as_("requester").xcom(DAG, runs["waiver"], "await_plan")["decision"] == "waiver"
@@ -232,16 +214,16 @@ def test_a_cleared_wait_with_unchanged_evidence_does_not_ask_again(rig: Rig, run
 
 def test_a_mark_while_the_triggerer_is_dead_counts(rig: Rig, runs: dict[str, str]) -> None:
     """Killed, marked, started anew: nothing is lost."""
-    request = settled(rig, runs["late"])
+    request = rig.settled(DAG, runs["late"])
     rig.airflow.kill("triggerer")
-    assert mark(rig, "demo-sre", request) == 200
+    assert rig.mark("demo-sre", request) == 200
     rig.airflow.start("triggerer")
     succeeds(rig, runs["late"], seconds=90)
 
 
 def test_an_answer_whose_task_was_failed_by_the_scheduler_is_taken_over_by_the_next_try(rig: Rig, runs: dict[str, str]) -> None:
     """apache/airflow#67287: what the scheduler does when it loses track of an answered task, done here on purpose."""
-    request = settled(rig, runs["raced"])
+    request = rig.settled(DAG, runs["raced"])
     rig.airflow.kill("scheduler")
     fields = {"comment": "before the race"}
     answer = rig.as_("demo-sre").answer(APPROVALS, request, "approve", option="Approve", map_index=0, fields=fields)
@@ -253,7 +235,7 @@ def test_an_answer_whose_task_was_failed_by_the_scheduler_is_taken_over_by_the_n
     (record,) = store.of_type("approval.granted")
     assert (record.body["person"]["id"], record.body["comment"], record.body["channel"]) == ("demo-sre", "before the race", "form")
     assert len(store.of_type("approval.requested")) == 1
-    assert refusals(rig, runs["raced"]) == []
+    assert rig.codes(DAG, runs["raced"]) == []
 
 
 RACE = """

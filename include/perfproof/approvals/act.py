@@ -25,6 +25,8 @@ ACT_VERSION = 1
 SIGNATURE = "hmac_sha256"
 # A record holds the act, and a log entry must stay small.
 MAX_ACT_BYTES = 1 << 16
+# How often one task can change its state before nothing more is kept of it.
+MAX_ACTS = 16
 FIX = "mark the task or answer its form in Airflow"
 
 
@@ -71,6 +73,38 @@ def sign(act: Act, *, key: SigningKey) -> dict[str, Any]:
     if document["key_id"] != key.id:
         raise ApprovalError(424, where="act", what="names another key", got=act.key_id, expected=key.id, fix="sign with the key it names")
     return document | {SIGNATURE: _signature(document, key)}
+
+
+def acts_in(stored: object, *, where: str) -> list[object]:
+    """The acts in what is stored for one task, oldest first: one act as it is, or a list of at most 16.
+
+    What is neither comes back as it is, for `read_act` to refuse.
+    """
+    if isinstance(stored, str):
+        try:
+            stored = read_json(
+                stored.encode("utf-8", "surrogatepass"), where=where, limit=MAX_ACTS * MAX_ACT_BYTES, error=ApprovalError, number=401
+            )
+        except ApprovalError:
+            return [stored]
+    return list(stored[:MAX_ACTS]) if isinstance(stored, list) and stored else [stored]
+
+
+def with_act(stored: object, document: dict[str, Any], *, key: SigningKey, where: str) -> dict[str, Any] | list[Any]:
+    """What is to be stored when `document` is the newest act: the acts that `key` signed before, then this one.
+
+    A later act takes nothing back: whoever may edit tasks could otherwise undo an answer that nobody has looked at yet. What
+    `key` did not sign is dropped, and of more than 16 the newest.
+    """
+    kept: list[Any] = []
+    for item in acts_in(stored, where=where) if stored is not None else []:
+        try:
+            read_act(item, key=key, where=where)
+        except ApprovalError:
+            continue
+        kept.append(item)
+    acts = [*kept, document][:MAX_ACTS]
+    return acts if len(acts) > 1 else document
 
 
 def read_act(stored: object, *, key: SigningKey | KeyRing, where: str) -> Act:

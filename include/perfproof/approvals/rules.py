@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from perfproof.approvals.act import Act, read_act, sign
+from perfproof.approvals.act import Act, acts_in, read_act, sign
 from perfproof.approvals.keys import KeyRing, SigningKey, ring_of
 from perfproof.approvals.record import record_body, same_evidence
 from perfproof.approvals.request import Asked, Decision, Note, Question, Request
@@ -96,6 +96,57 @@ def examine(
     signer = ring_of(key).key(act.key_id) or ring_of(key).current
     record = record_body(request, asked=asked, act=act, signed_act=sign(act, key=signer), decision=decision, comment=comment)
     return Rejected(record) if decision is Decision.REJECT else Granted(decision, record)
+
+
+# Where two who hold the role decide differently before anybody has looked, the one who stops is heard.
+STOPPING = (Decision.REJECT, Decision.HALT)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What all acts on one task come to, the act that says so as it is stored, and who decided otherwise in vain."""
+
+    found: Granted | Rejected | Refused
+    act: object
+    conflicts: tuple[tuple[Refused, object], ...] = ()
+
+
+def examine_all(
+    request: Request,
+    *,
+    role: str,
+    stored: object,
+    key: SigningKey | KeyRing,
+    question: Question,
+    records: Sequence[Mapping[str, Any]],
+    now: datetime,
+    known_secrets: Sequence[str] | None = None,
+) -> Outcome:
+    """The first of the stored acts that counts, but a rejection or a halt before anything else; else why the newest does not count.
+
+    Nobody has seen these acts yet, so a later one takes nothing back: it would be in the hands of everybody who may edit tasks.
+    """
+    examined = [
+        (
+            examine(request, role=role, stored_act=act, key=key, question=question, records=records, now=now, known_secrets=known_secrets),
+            act,
+        )
+        for act in acts_in(stored, where=f"{request.request_id} {role}")
+    ]
+    counting = [(found, act) for found, act in examined if not isinstance(found, Refused)]
+    if not counting:
+        return Outcome(*examined[-1])
+    found, act = next((pair for pair in counting if pair[0].record["decision"] in STOPPING), counting[0])
+    who, decision = found.record["person"]["name"], found.record["decision"]
+    others = [(other.record, kept) for other, kept in counting if other.record["decision"] != decision]
+    conflicts = tuple(
+        (
+            Refused("APR-409", f"{record['person']['name']} decided {record['decision']}, and {who} {decision}", record["person"]["name"]),
+            kept,
+        )
+        for record, kept in others
+    )
+    return Outcome(found, act, conflicts)
 
 
 def _secret(stored_act: object, known: Sequence[str] | None) -> tuple[str, str] | None:

@@ -33,7 +33,8 @@ class LogEntry(Protocol):
 class Standing:
     """`granted`: the record that stands, by role. `rejected`: a rejection in this round. `waiting`: the open request, by role.
 
-    `outdated` are request and role of what was asked about other evidence than there is now, and neither decided nor closed.
+    `outdated` are request and role of what was asked about other evidence than there is now, or in an earlier round, and neither
+    decided nor closed.
     `attempts` is the number of the last request of this step in this round, whatever it was about.
     """
 
@@ -66,7 +67,7 @@ def read_standing(entries: Iterable[LogEntry], question: Question, *, this_round
     granted: dict[str, Mapping[str, Any]] = {}
     rejected: Mapping[str, Any] | None = None
     open_requests: dict[str, Request] = {}
-    other_subject: list[tuple[Request, str]] = []
+    others: list[tuple[Request, str]] = []
     closed: set[tuple[str, str]] = set()
     ended: set[tuple[str, str]] = set()
     attempts = 0
@@ -75,9 +76,9 @@ def read_standing(entries: Iterable[LogEntry], question: Question, *, this_round
         same_step = (body.get("step"), body.get("map_index")) == (question.step, question.map_index)
         if not same_step:
             continue
-        if entry.type == REQUESTED and body["subject_sha256"] != question.subject_sha256:
+        if entry.type == REQUESTED and (body["subject_sha256"], body["round"]) != (question.subject_sha256, question.round):
             request = read_request(body["request"], where=body["request_id"])
-            other_subject += [(request, role) for role in request.roles]
+            others += [(request, role) for role in request.roles]
         elif entry.type in (GRANTED, REJECTED, EXPIRED):
             ended.add((body["request_id"], body["role"]))
         if entry.type == REQUESTED and body["round"] == question.round:
@@ -98,7 +99,7 @@ def read_standing(entries: Iterable[LogEntry], question: Question, *, this_round
         if role in roles and role not in granted and (request.request_id, role) not in closed
     }
     missing = tuple(role for role in roles if role not in granted)
-    outdated = tuple((request, role) for request, role in other_subject if (request.request_id, role) not in closed | ended)
+    outdated = tuple((request, role) for request, role in others if (request.request_id, role) not in closed | ended)
     return Standing(granted=granted, rejected=rejected, waiting=waiting, outdated=outdated, attempts=attempts, missing=missing)
 
 

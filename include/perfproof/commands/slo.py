@@ -37,9 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=tuple(form.value for form in Format), help="what is to read the objectives")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there instead of printing")
     parser.add_argument("--service", help="only the objectives of this service")
-    parser.add_argument(
-        "--buckets", metavar="LE,LE,…", help="upper ends that the latency histograms of a protocol file have, in the histogram's unit"
-    )
+    parser.add_argument("--buckets", metavar="LE,LE,…", help="upper ends of a protocol file's latency histograms, in their own unit")
     parser.add_argument("--rules-file", default=RULES_FILE, help=f"the rule file that a promtool test names (default {RULES_FILE})")
     parser.add_argument("--namespace", default="perfproof", help="of the CloudWatch metrics (default perfproof)")
     parser.add_argument("--alarm-action", action="append", default=[], metavar="ARN", help="what CloudWatch notifies; may be repeated")

@@ -18,6 +18,8 @@ from perfproof_airflow.api.caller import Caller, current_caller
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+    from perfproof.approvals.act import Act
+
 ACT_KEY = "act"
 AUDIT_EVENT = "perfproof.act"
 
@@ -58,7 +60,7 @@ def write_act(session: Session, task_instance: Any, *, caller: Caller, state: st
     from airflow.models.log import Log
     from airflow.models.xcom import XComModel
 
-    from perfproof.approvals.act import Act, Channel, act_text, sign
+    from perfproof.approvals.act import Act, Channel, act_text, sign, with_act
     from perfproof.approvals.request import canonical_sha256
     from perfproof.moments import stamp
     from perfproof_airflow.api.signing_key import api_server_key
@@ -84,7 +86,7 @@ def write_act(session: Session, task_instance: Any, *, caller: Caller, state: st
     document = sign(act, key=key)
     XComModel.set(
         key=ACT_KEY,
-        value=document,
+        value=with_act(_stored(session, act), document, key=key, where=act.run_id),
         dag_id=act.dag_id,
         task_id=act.task_id,
         run_id=act.run_id,
@@ -93,4 +95,20 @@ def write_act(session: Session, task_instance: Any, *, caller: Caller, state: st
     )
     session.add(
         Log(event=AUDIT_EVENT, task_instance=task_instance, owner=caller.id, owner_display_name=caller.name, extra=act_text(document))
+    )
+
+
+def _stored(session: Session, act: Act) -> Any:
+    """What is stored as the act of the same task so far, as the worker would find it; None if there is nothing."""
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import select
+
+    return session.scalar(
+        select(XComModel.value).where(
+            XComModel.dag_id == act.dag_id,
+            XComModel.task_id == act.task_id,
+            XComModel.run_id == act.run_id,
+            XComModel.map_index == act.map_index,
+            XComModel.key == ACT_KEY,
+        )
     )

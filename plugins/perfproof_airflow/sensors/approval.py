@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from perfproof.announcements import one_line
 from perfproof.approvals.reminders import Notice, Schedule, due_now, read_sent
 from perfproof.approvals.request import Question, Request, open_request
-from perfproof.approvals.rules import Granted, Refused, Rejected, examine
+from perfproof.approvals.rules import Granted, Refused, Rejected, examine_all
 from perfproof.approvals.standing import Standing, read_standing, requested_body
 from perfproof.errors import ApprovalError, PerfproofError
 from perfproof.evidence import EntryType, EvidenceStore
@@ -141,9 +141,11 @@ class ApprovalSensor(BaseOperator):
         return read_standing(ledger.entries(), question, this_round=self.fresh_each_round)
 
     def _void(self, context: Context, ledger: ApprovalLog, outdated: Sequence[tuple[Request, str]]) -> None:
-        """Closes what was asked about other evidence: whoever answers it now decides nothing."""
+        """Closes what was asked about other evidence, or before a clear: whoever answers it now decides nothing."""
         for request, role in outdated:
-            refused = Refused("APR-408", "the evidence changed after the question was asked; the new evidence is asked about", None)
+            changed = request.question.subject_sha256 != ledger.question.subject_sha256
+            reason = "the evidence changed after the question was asked; the new evidence is asked about"
+            refused = Refused("APR-408", reason if changed else "the task was cleared, and asks anew", None)
             if ledger.outdated(request, role, refused.reason):
                 self.on_refused(context, request, role, refused)
 
@@ -167,18 +169,22 @@ class ApprovalSensor(BaseOperator):
         self, context: Context, ledger: ApprovalLog, question: Question, records: list[Mapping[str, Any]], *, request: Request, role: str
     ) -> None:
         stored = read_act_of(request, role=role)
-        outcome = examine(
-            request, role=role, stored_act=stored, key=worker_ring(), question=question, records=records, now=ledger.now(),
+        examined = examine_all(
+            request, role=role, stored=stored, key=worker_ring(), question=question, records=records, now=ledger.now(),
             known_secrets=known_secrets(),
         )  # fmt: skip
+        outcome = examined.found
         if isinstance(outcome, Granted | Rejected):
             kind = EntryType.APPROVAL_GRANTED if isinstance(outcome, Granted) else EntryType.APPROVAL_REJECTED
             ledger.decided(kind, outcome.record)
             records.append(outcome.record)
+            for conflict, act in examined.conflicts:
+                self.log.warning("%s: %s", request.request_id, one_line(conflict.reason))
+                ledger.conflicting(request, role, conflict, act)
             self.log.info("%s: %s by %s", request.request_id, outcome.record["decision"], outcome.record["person"]["id"])
         else:
             self.log.warning("%s refused for %s: %s %s", request.request_id, role, outcome.code, one_line(outcome.reason))
-            if ledger.refused(request, role, outcome, stored):
+            if ledger.refused(request, role, outcome, examined.act):
                 self.on_refused(context, request, role, outcome)
 
     def _ask(self, context: Context, ledger: ApprovalLog, question: Question, standing: Standing) -> None:

@@ -77,6 +77,11 @@ class ApprovalLog:
         self._append(EntryType.APPROVAL_REFUSED, self._without_secrets(body), request.request_id, role, idem=idem)
         return True
 
+    def conflicting(self, request: Request, role: str, refused: Refused, stored_act: object) -> None:
+        """Another one who holds the role decided otherwise before anybody had looked; the decision stands."""
+        body = refusal_body(request, role=role, code=refused.code, reason=refused.reason, actor=refused.actor, signed_act=stored_act)
+        self._append(EntryType.APPROVAL_CONFLICT, self._without_secrets(body), request.request_id, role, str(refused.actor))
+
     def _without_secrets(self, body: Mapping[str, Any]) -> dict[str, Any]:
         # A refusal must be recorded whatever somebody wrote, else a token in a note would stop the wait for good. It decides nothing, so
         # that it may hold less than was found.

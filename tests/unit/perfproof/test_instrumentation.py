@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 
 from perfproof.artifacts import Artifact
 from perfproof.config import Service, load_protocol
-from perfproof.instrumentation import DASHBOARD, RULES, TRACING, instrumentation_files, instrumentation_log
+from perfproof.instrumentation import DASHBOARD, RULES, TRACING, instrumentation_files, instrumentation_log, slo_files
 from perfproof.schemas import markdown_problems
 from perfproof.slo import propose_updates
 
@@ -136,3 +136,28 @@ def test_no_update_at_all_is_said(shop: Service) -> None:
 def test_the_same_updates_give_the_same_bytes(shop: Service) -> None:
     """Digests of the files are part of the evidence."""
     assert instrumentation_files(service=shop, updates=updates(shop)) == instrumentation_files(service=shop, updates=updates(shop))
+
+
+def test_burn_rate_alerts_are_listed_with_their_back_test_and_their_files(shop: Service) -> None:
+    """Under the alerts; the budget of each objective is a row of the dashboard."""
+    changed = updates(shop)
+    files = {**instrumentation_files(service=shop, updates=changed), **{f"slo/{name}": data for name, data in slo_files(changed).items()}}
+    written = instrumentation_log(
+        state="applied", service=shop, updates=changed, files={name: {"name": name, "sha256": "b" * 64} for name in files},
+        directory="monitoring/shop", validation_ref=REF, builds={"baseline": "b1"}, now=NOW,
+    )  # fmt: skip
+    alerts = written.partition("## Alerts")[2].partition("## Tracing")[0]
+    assert "burn rate above 14.4 over 1h and 5m" in alerts and "back-test: not shown" in alerts
+    assert all(f"`slo/{name}`" in alerts for name in slo_files(changed)) and len(slo_files(changed)) == 5
+    panels = json.loads(files[DASHBOARD])["panels"]
+    assert [panel["id"] for panel in panels] == [1, 2, 3, 4] and panels[3]["title"].endswith("burn rate")
+
+
+def test_updates_of_an_older_proposal_export_nothing(shop: Service) -> None:
+    """They hold no objective: the rules that were there are there, and no more."""
+    old = [
+        {key: value for key, value in update.items() if key not in ("objective", "burn_rate_alerts", "back_test")}
+        for update in updates(shop)
+    ]
+    assert slo_files(old) == {} and len(json.loads(instrumentation_files(service=shop, updates=old)[DASHBOARD])["panels"]) == 1
+    assert "burn rate" not in log(shop, old)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from perfproof.config import Protocol, load_protocol
 from perfproof.errors import ArtifactError
 from perfproof.slo import headroom, nice_down, nice_up, propose_updates, slo_update_record, upper_bound_of_median
+from perfproof.slos.captured import MetricHistory
 
 NOW = datetime(2025, 2, 16, 17, 0, tzinfo=UTC)
 DEMO = Path(__file__).parents[3] / "include" / "protocols" / "demo.yaml"
@@ -159,3 +161,30 @@ def test_rounding_down_needs_a_positive_number_too(value: float) -> None:
     """An error of this package, not of the math module."""
     with pytest.raises(ArtifactError, match="ART-401"):
         nice_down(value)
+
+
+def test_a_metric_that_varies_from_day_to_day_gets_more_headroom(protocol: Protocol) -> None:
+    """Blocks are minutes of one day: twice the variation of the daily values, where captures show it, counts if it is more."""
+    days = MetricHistory(
+        tuple(86_400.0 * day for day in range(1, 11)), tuple(90.0 if day % 2 else 110.0 for day in range(10)), 86_400.0, 0, {"captures": 10}
+    )
+    steady, moving = (
+        propose_updates(
+            validation=validation(), validation_ref=REF, candidate_blocks=[50, 50, 50, 50], service=protocol.service("shop"), now=NOW,
+            history=history,
+        )["updates"][0]
+        for history in (None, days)
+    )  # fmt: skip
+    assert (steady["headroom_percent"], steady["new_value"]) == (5.0, 60)
+    assert moving["headroom_percent"] == pytest.approx(21.1, abs=0.1) and moving["new_value"] == 70
+
+
+def test_a_query_that_cannot_be_wrapped_stops_no_proposal(protocol: Protocol) -> None:
+    """The alerts are said to be undefined, and why; the target stands."""
+    shop = protocol.service("shop")
+    broken = replace(shop, metrics=tuple(replace(m, query="up) or (up") for m in shop.metrics))
+    (update,) = propose_updates(validation=validation(), validation_ref=REF, candidate_blocks=[50, 52, 51, 53], service=broken, now=NOW)[
+        "updates"
+    ]
+    assert update["new_target"] == "60ms" and "objective" not in update
+    assert "ART-572" in update["burn_rate_alerts"]["left_out"][0] and update["back_test"]["status"] == "not shown"

@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, select
 from sqlalchemy.orm import Session
 
 from perfproof.approvals import Channel, SigningKey, canonical_sha256, read_act
+from perfproof.approvals.act import acts_in
 from perfproof.errors import ApprovalError
 from perfproof_airflow.api import act_listener, answer_listener, signing_key
 from perfproof_airflow.api.caller import Caller, _caller
@@ -95,6 +96,23 @@ def test_a_true_mark_overwrites_a_forged_entry(session: Session) -> None:
     session.flush()
     (stored,) = stored_acts(session)
     assert read_act(stored, key=KEY, where="xcom").state == "failed"
+
+
+def test_a_later_mark_is_kept_beside_the_first(session: Session) -> None:
+    """Whoever may edit tasks must not undo what nobody has looked at yet; forged entries are dropped, and of many the newest."""
+    eve = Caller("eve", "Eve E.")
+    for caller, state in ((ANN, "success"), (eve, "failed"), (ANN, "success")):
+        act_listener.write_act(session, task_instance(), caller=caller, state=state, now=NOW)
+        session.flush()
+    (stored,) = stored_acts(session)
+    found = [read_act(item, key=KEY, where="xcom") for item in acts_in(stored, where="xcom")]
+    assert [(act.actor_id, act.state) for act in found] == [("ann", "success"), ("eve", "failed"), ("ann", "success")]
+    for _ in range(20):
+        act_listener.write_act(session, task_instance(), caller=eve, state="failed", now=NOW)
+        session.flush()
+    (stored,) = stored_acts(session)
+    kept = acts_in(stored, where="xcom")
+    assert len(kept) == 16 and read_act(kept[0], key=KEY, where="xcom").actor_id == "ann"
 
 
 def test_nothing_is_written_without_a_key(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ from perfproof_airflow.sensors.questions import ProtocolApproval
 VALIDATION = "optimization-validation-report.json"
 INSTRUMENTATION = Path(".demo") / "instrumentation" / "shop"
 FILES = ["alert-rules.yaml", "dashboard.json", "tracing.json"]
+SLO_FILES = ["slo-cloudwatch.json", "slo-rules.test.yaml", "slo-rules.yaml", "slo.openslo.yaml", "slo.sloth.yaml"]
 
 
 def block(side: str, order: int, value: float) -> dict[str, Any]:
@@ -87,6 +88,37 @@ def test_the_proposal_follows_the_candidate_and_cites_the_validation(run: Any, m
     assert [i["name"] for i in run.entries("artifact.published")[-1]["inputs"]] == [VALIDATION, "evidence/measurement.json"]
 
 
+def test_a_proposal_without_captures_says_that_no_back_test_is_shown(run: Any, measured: dict[str, dict[str, Any]]) -> None:
+    """And defines its alerts all the same."""
+    (update,) = run.cycle().document(propose(run.cycle(), **measured))["updates"]
+    assert update["back_test"]["words"] == ["back-test: not shown (there are no recurring captures of this protocol)"]
+    assert [alert["factor"] for alert in update["burn_rate_alerts"]["alerts"]] == [14.4, 6, 3, 1]
+    assert update["burn_rate_alerts"]["low_traffic_guard"]["min_events"] > 0
+
+
+def test_a_proposal_is_back_tested_over_the_recurring_captures(
+    run: Any, measured: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value each hour of four days: tickets of the old and of the new target, no pages, and what it was read from."""
+    from perfproof_airflow import target_history
+
+    cell = {"service": "shop", "metric_name": "orders_latency_p95", "unit": "ms"}
+    captures = [
+        {
+            "window": {"start": f"2025-02-{10 + hour // 24:02d}T{hour % 24:02d}:00:00Z", "end": end},
+            "cells": [{**cell, "value": 200.0 if hour > 60 else 100.0}],
+        }
+        for hour in range(96)
+        for end in [f"2025-02-{10 + (hour + 1) // 24:02d}T{(hour + 1) % 24:02d}:00:00Z"]
+    ]
+    monkeypatch.setattr(target_history, "kept_history", lambda *_, **__: captures)
+    (update,) = run.cycle().document(propose(run.cycle(), **measured))["updates"]
+    tested = update["back_test"]
+    assert (tested["status"], tested["history"]["captures"]) == ("shown", 96)
+    assert (tested["new"]["target"], tested["new"]["tickets"], tested["new"]["pages"]) == (120, 1, None)
+    assert (tested["previous"]["target"], tested["previous"]["tickets"]) == (250, 0)
+
+
 def test_the_record_names_who_approved_and_what_it_traces_to(run: Any, approved: dict[str, Any]) -> None:
     """And the log says that the SLO was updated, on which proposal."""
     record = run.cycle().document(record_slo(run.cycle("governance.record_slo_updates"), proposal=approved))
@@ -129,9 +161,12 @@ def test_applied_instrumentation_is_what_was_approved_and_supersedes_the_log(
     write_instrumentation(run.cycle("governance.apply_instrumentation"), state="applied", record=approved, **measured)
     assert "State: **applied**" in run.cycle().read("instrumentation-update-log.md").decode()
     assert len(run.versions("instrumentation-update-log.md")) == 2
-    assert sorted(path.name for path in (workspace / INSTRUMENTATION).iterdir()) == FILES
-    for name in FILES:
-        assert (workspace / INSTRUMENTATION / name).read_bytes() == run.cycle().read(f"evidence/applied-{name}")
+    assert sorted(path.name for path in (workspace / INSTRUMENTATION).iterdir()) == sorted([*FILES, "slo"])
+    assert sorted(path.name for path in (workspace / INSTRUMENTATION / "slo").iterdir()) == SLO_FILES
+    for path in [*FILES, *(f"slo/{name}" for name in SLO_FILES)]:
+        assert (workspace / INSTRUMENTATION / path).read_bytes() == run.cycle().read(f"evidence/applied-{Path(path).name}")
+    log = run.cycle().read("instrumentation-update-log.md").decode()
+    assert all(f"`slo/{name}`" in log for name in SLO_FILES) and "burn rate above 14.4 over 1h and 5m" in log
     assert "120" in (workspace / INSTRUMENTATION / "alert-rules.yaml").read_text()
 
 

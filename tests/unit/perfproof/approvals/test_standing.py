@@ -143,3 +143,10 @@ def test_a_request_about_other_evidence_is_outdated_until_it_is_decided_or_close
     assert (found.outdated, found.waiting) == (((request, "po"), (request, "sre")), {})
     for kind in (GRANTED, REJECTED, REFUSED, VOID):
         assert standing(line, about(kind, "po"), question=changed).outdated == ((request, "sre"),)
+
+
+def test_an_open_request_of_an_earlier_round_is_outdated() -> None:
+    """After a clear the people are asked anew, and what they were asked before says nothing any more."""
+    request, line = asked()
+    assert standing(line, question=NEXT_ROUND).outdated == ((request, "po"), (request, "sre"))
+    assert standing(line, about(GRANTED, "po"), question=NEXT_ROUND).outdated == ((request, "sre"),)

@@ -230,8 +230,40 @@ def test_a_spoiled_objective_is_refused(samples: Objective, change: dict[str, An
         read_objective({**objective_document(samples), **change}, where="x")
 
 
-def test_a_pattern_has_no_test_series_of_ours(buckets: Objective) -> None:
-    """It says so instead of writing a test that tests nothing."""
-    wild = replace(buckets, query=buckets.query.replace('route="orders"', 'route=~"ord.*"'))
+def test_a_pattern_that_nothing_simple_matches_has_no_test_file(errors: Objective) -> None:
+    """It says so instead of writing a test that tests nothing; a cycle's other files are written."""
+    wild = replace(errors, query=errors.query.replace('outcome="error"', 'outcome=~"[a-f]{3}x"'))
     with pytest.raises(ArtifactError, match="ART-578"):
         export(Format.PROMTOOL_TEST, [wild])
+    assert set(FILES.values()) - set(exported_files([wild])) == {TESTS_FILE}
+
+
+def test_usual_patterns_are_tested(promtool: str, errors: Objective, tmp_path: Path) -> None:
+    """`5..` is a code like 500."""
+    written([replace(errors, query=errors.query.replace('outcome="error"', 'code=~"5..|429"'), period_days=2)], tmp_path)
+    assert 'code="500"' in (tmp_path / TESTS_FILE).read_text()
+    assert "SUCCESS" in called(promtool, "test", "rules", TESTS_FILE, cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [("5..", "500"), ("a|b", "a"), ("(x-.*)", "x-x"), ("a.+", "ax"), (r"api\\.shop", "api.shop"), ("(?P<n", None), ("[ab]", None)],
+)
+def test_a_label_that_a_pattern_matches_is_found(errors: Objective, pattern: str, text: str | None) -> None:
+    """Or it is said that none is."""
+    asked = replace(errors, query=errors.query.replace('outcome="error"', f'code=~"{pattern}"'))
+    if text is None:
+        with pytest.raises(ArtifactError, match="ART-578"):
+            export(Format.PROMTOOL_TEST, [asked])
+    else:
+        assert f'code="{text}"' in export(Format.PROMTOOL_TEST, [asked]).decode()
+
+
+def test_an_objective_without_a_budget_divides_by_nothing(promtool: str, samples: Objective, errors: Objective, tmp_path: Path) -> None:
+    """100 %: no burn-rate alert and no budget, and every file is still what its tool reads."""
+    everything = [replace(samples, percent=100), replace(errors, percent=100)]
+    written(everything, tmp_path)
+    called(promtool, "check", "rules", "--lint=all", "--lint-fatal", RULES_FILE, cwd=tmp_path)
+    assert [rule["alert"] for rule in rules(everything) if "alert" in rule] == ["shop_orders_latency_p95_metric_absent"]
+    assert openslo_problems(list(yaml.safe_load_all((tmp_path / FILES[Format.OPENSLO]).read_text()))) == []
+    assert json.loads(export(Format.GRAFANA, everything))["panels"] == []
