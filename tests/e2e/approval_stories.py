@@ -13,6 +13,7 @@ from airflow_rig import APPROVALS, eventually
 from approval_attacks import (
     DAG,
     FORGERIES,
+    ON_A_ROLE,
     ON_A_RUN,
     ROLES,
     SUCCESS,
