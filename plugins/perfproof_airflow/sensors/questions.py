@@ -248,7 +248,8 @@ def _plan(cycle: Cycle) -> tuple[str, dict[str, Any]]:
 def _slo_updates(cycle: Cycle) -> tuple[str, dict[str, Any]]:
     proposal = cycle.document("evidence/slo-proposal.json")
     fields = ("slo_name", "service", "previous_target", "new_target", "justification", "alert_thresholds", "escalation_policy")
-    return "Do you approve these SLO updates?", {"updates": [{f: update[f] for f in fields} for update in proposal["updates"]]}
+    updates = [{**{f: update[f] for f in fields}, "back-test": update["back_test"]["words"]} for update in proposal["updates"]]
+    return "Do you approve these SLO updates?", {"updates": updates}
 
 
 def _handoff(cycle: Cycle) -> tuple[str, dict[str, Any]]:
