@@ -56,18 +56,18 @@ class Airflow:
             return httpx.Response(self.answer[0], json=self.answer[1])
         if path.endswith("/hitlDetails"):
             run_id = path.removeprefix(RUNS).split("/")[1]
-            return httpx.Response(200, json={"hitl_details": self._forms(run_id, query)})
+            page, total = self._forms(run_id, query)
+            return httpx.Response(200, json={"hitl_details": page, "total_entries": total})
         run_id = path.removeprefix(RUNS).split("/")[1]
         if run_id not in self.runs:
             return httpx.Response(404, json={"detail": "The DagRun was not found"})
         if path.endswith("/taskInstances"):
             tasks = [{"task_id": "approve", "map_index": i, "state": s} for (r, i), s in self.states.items() if r == run_id]
-            return httpx.Response(
-                200, json={"task_instances": [{"task_id": "publish_request", "map_index": -1, "state": "success"}, *tasks]}
-            )
+            tasks = [{"task_id": "publish_request", "map_index": -1, "state": "success"}, *tasks]
+            return httpx.Response(200, json={"task_instances": tasks, "total_entries": len(tasks)})
         return httpx.Response(200, json=self.runs[run_id])
 
-    def _forms(self, run_id: str, query: httpx.QueryParams) -> list[dict[str, Any]]:
+    def _forms(self, run_id: str, query: httpx.QueryParams) -> tuple[list[dict[str, Any]], int]:
         found = [
             {
                 "task_instance": {"task_id": "approve", "dag_run_id": r, "map_index": i, "state": state},
@@ -77,7 +77,7 @@ class Airflow:
             if run_id in ("~", r) and query.get("state", state) == state
         ]
         offset, limit = int(query.get("offset", 0)), min(int(query.get("limit", 50)), self.page)
-        return found[offset : offset + limit]
+        return found[offset : offset + limit], len(found)
 
 
 @pytest.fixture
