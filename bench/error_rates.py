@@ -31,6 +31,12 @@ def _dependent(generator: np.random.Generator, blocks: int, r: float) -> np.ndar
     return values
 
 
+def _sides_apart(generator: np.random.Generator, blocks: int, r: float) -> np.ndarray:
+    """A stream in the order A B B A … in which each side has a state of its own: nothing of it cancels in pairs."""
+    sides = [_dependent(generator, blocks // 2, r) for _ in range(2)]
+    return np.array([sides[(pair + place) % 2][pair] for pair in range(blocks // 2) for place in range(2)])
+
+
 SHAPES: dict[str, Draw] = {
     "normal": lambda g, n, cv: 1 + cv * g.normal(size=n),
     "log-normal": lambda g, n, cv: g.lognormal(0, cv, n),
@@ -47,6 +53,8 @@ STREAMS: dict[str, Draw] = {
     "ABBA, AR(1), 0.5": SHAPES["AR(1), 0.5"],
     "ABBA, AR(1), 0.7": SHAPES["AR(1), 0.7"],
     "ABBA, AR(1), 0.9": lambda g, n, cv: 1 + cv * _dependent(g, n, 0.9),
+    "ABBA, each side by itself AR(1), 0.5": lambda g, n, cv: 1 + cv * _sides_apart(g, n, 0.5),
+    "ABBA, each side by itself AR(1), 0.7": lambda g, n, cv: 1 + cv * _sides_apart(g, n, 0.7),
     "ABBA, random walk": lambda g, n, cv: 1 + cv * np.cumsum(g.normal(size=n)) / math.sqrt(n),
     "ABBA, slope": lambda g, n, cv: 1 + cv * (np.linspace(-1.5, 1.5, n) + 0.3 * g.normal(size=n)),
 }

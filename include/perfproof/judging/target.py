@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from perfproof.config import Mode
 from perfproof.judging.block_values import measured, trouble_with
-from perfproof.judging.evidence import Evidence, weigh
+from perfproof.judging.evidence import Evidence, least_gain_of_pairs, weigh
 from perfproof.judging.levels import blocks_to_claim, claim_confidence
 from perfproof.judging.noise import noise_warning
 from perfproof.judging.relative_change import turned
@@ -43,6 +43,10 @@ def judge_target(
     inconclusive: all else, among it a missing value and, in mode `proved`, fewer than 4 blocks a side. Blocks that visibly
     depend on their neighbours rarely leave anything but met or inconclusive. Mode `point` passes met and proved, mode
     `proved` only proved.
+
+    Blocks in pairs that depend on each other also prove it if the interval that takes them as independent reaches the threshold
+    and every one of at least 8 pairs improved by twice the threshold (on logarithms: 27.75 % for 15 %). Whatever drifts falls
+    on both blocks of a pair; a drift of one side alone would have to hold for all of them.
 
     `ordered`: the values stand in the order of measuring. `paired`: blocks i of both sides were measured side by side. All
     levels follow from `confidence`. Text instead of numbers raises TelemetryError.
@@ -89,7 +93,13 @@ def judge_target(
         warning=noise_warning(x, y) if enough else None,
     )
     quiet = enough and len(set(x)) == 1 and len(set(y)) == 1
-    label = _target_label(verdict, evidence, enough=enough, quiet=quiet, mode=mode)
+    least = least_gain_of_pairs(x, y, sign=direction.sign) if paired and enough else None
+    clear = (
+        least is not None
+        and 100 * turned(evidence.plain, direction.sign).low >= threshold_percent
+        and least >= _twice(threshold_percent, direction)
+    )
+    label = _target_label(verdict, evidence, enough=enough, quiet=quiet, clear=clear, mode=mode)
     passes = label is TargetLabel.PROVED or (mode is Mode.POINT and label is TargetLabel.MET)
     runs = 0
     if not enough:
@@ -97,10 +107,16 @@ def judge_target(
     elif label in (TargetLabel.MET, TargetLabel.INCONCLUSIVE):
         runs = _runs_needed(verdict, evidence, needed=needed)
     verdict = replace(verdict, label=label, passes=passes, runs_needed=runs)
-    return replace(verdict, reason=target_reason(verdict, evidence, mode=mode, enough=enough, quiet=quiet))
+    return replace(verdict, reason=target_reason(verdict, evidence, mode=mode, enough=enough, quiet=quiet, least=least))
 
 
-def _target_label(verdict: TargetVerdict, evidence: Evidence, *, enough: bool, quiet: bool, mode: Mode) -> TargetLabel:
+def _twice(threshold_percent: float, direction: Direction) -> float:
+    """The share that a metric improves by if it improves by the threshold twice."""
+    once = 1 + direction.sign * threshold_percent / 100
+    return direction.sign * (once * abs(once) - 1)
+
+
+def _target_label(verdict: TargetVerdict, evidence: Evidence, *, enough: bool, quiet: bool, clear: bool, mode: Mode) -> TargetLabel:
     gain, sign, threshold = turned(evidence.found, verdict.direction.sign), verdict.direction.sign, float(verdict.threshold_percent)
     if not enough:
         if mode is Mode.PROVED:
@@ -113,6 +129,8 @@ def _target_label(verdict: TargetVerdict, evidence: Evidence, *, enough: bool, q
     if 100 * high < threshold:
         return TargetLabel.SHORT
     if verdict.meets_threshold:
+        if clear:
+            return TargetLabel.PROVED
         better = turned(evidence.claimed, sign).low > 0
         return TargetLabel.PROVED if 100 * gain.low >= threshold and better else TargetLabel.MET
     return TargetLabel.SHORT if mode is Mode.POINT else TargetLabel.INCONCLUSIVE

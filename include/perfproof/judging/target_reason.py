@@ -8,8 +8,11 @@ from perfproof.judging.phrases import confidence_text, dependent, figure, more_b
 from perfproof.judging.verdicts import NO_NOISE, TargetLabel, TargetVerdict, blocks_at_least
 
 
-def target_reason(verdict: TargetVerdict, evidence: Evidence, *, mode: Mode, enough: bool, quiet: bool) -> str:
-    """One to three sentences: the change, its interval and how many blocks it rests on, what that means, what would decide."""
+def target_reason(verdict: TargetVerdict, evidence: Evidence, *, mode: Mode, enough: bool, quiet: bool, least: float | None) -> str:
+    """One to three sentences: the change, its interval and how many blocks it rests on, what that means, what would decide.
+
+    `least` is the smallest improvement of a pair, where blocks are pairs.
+    """
     bound = verdict.threshold_percent
     change = verdict.improvement_percent or 0.0
     word = "improved" if change >= 0 else "got worse"
@@ -27,10 +30,15 @@ def target_reason(verdict: TargetVerdict, evidence: Evidence, *, mode: Mode, eno
     text += f", {verdict.blocks[0]} and {verdict.blocks[1]} blocks{' in pairs' if evidence.paired else ''}"
     if evidence.stretch > 1.05:
         text += f", {evidence.stretch:.1f} times as wide since neighbouring blocks resemble each other"
-    return f"{text}){_meaning(verdict, evidence, bound=bound)}" + (f" {verdict.warning}" if verdict.warning else "")
+    return f"{text}){_meaning(verdict, evidence, bound=bound, least=least)}" + (f" {verdict.warning}" if verdict.warning else "")
 
 
-def _meaning(verdict: TargetVerdict, evidence: Evidence, *, bound: float) -> str:
+def _meaning(verdict: TargetVerdict, evidence: Evidence, *, bound: float, least: float | None) -> str:
+    if verdict.label is TargetLabel.PROVED and least is not None and (verdict.ci_low is None or verdict.ci_low < bound):
+        return (
+            f", and every one of {min(verdict.blocks)} pairs improved by {figure(100 * least, bound=bound)} % or more:"
+            f" far beyond {plain(bound)} %."
+        )
     if verdict.label is TargetLabel.PROVED:
         return f": all of it reaches {plain(bound)} %."
     if verdict.label in (TargetLabel.MET, TargetLabel.INCONCLUSIVE) and evidence.dependent:

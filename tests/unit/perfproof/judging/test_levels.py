@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perfproof.comparison import GuardLabel, TargetLabel, judge_error_rate, judge_guard, judge_target
+from perfproof.comparison import GuardLabel, TargetLabel, TargetVerdict, judge_error_rate, judge_guard, judge_target
 from perfproof.config import Mode
 from perfproof.judging.levels import (
     blocks_to_claim,
@@ -181,3 +181,26 @@ def test_a_drift_of_both_sides_decides_in_pairs() -> None:
     )
     assert (apart.label, paired.label) == (GuardLabel.INCONCLUSIVE, GuardLabel.REGRESSION)
     assert "in pairs" in paired.reason
+
+
+DRIFTING = [89.8, 143.1, 107.1, 65.1, 235.4, 118.3, 122.2, 85.8]
+FASTER = [18.5, 21.0, 18.4, 12.3, 61.4, 59.9, 79.1, 25.5]
+
+
+def target_of(after: list[float], *, paired: bool, before: list[float] = DRIFTING) -> TargetVerdict:
+    return judge_target("m", Unit.MILLISECONDS, Direction.LOWER, before, after, mode=Mode.PROVED, confidence=0.983, paired=paired)
+
+
+def test_pairs_that_all_improved_far_beyond_the_threshold_prove_it_whatever_drifts() -> None:
+    """Blocks of a machine under changing load: as sides they are too dependent, as pairs there is nothing to doubt."""
+    apart, pairs = target_of(FASTER, paired=False), target_of(FASTER, paired=True)
+    assert (apart.label, pairs.label, pairs.passes) == (TargetLabel.MET, TargetLabel.PROVED, True)
+    assert pairs.reason.endswith("and every one of 8 pairs improved by 35.3 % or more: far beyond 15 %.")
+
+
+def test_pairs_prove_nothing_when_one_of_them_or_the_interval_does_not_agree() -> None:
+    """One pair at 20 %, seven pairs, a zero before, or sides that overlap: met at most."""
+    one_less = [*FASTER[:6], 122.2 * 0.8, 25.5]
+    assert target_of(one_less, paired=True).label is TargetLabel.MET
+    assert not target_of(FASTER[:7], before=DRIFTING[:7], paired=True).passes
+    assert not target_of([0.7 * v for v in DRIFTING], paired=True).passes
