@@ -87,9 +87,7 @@ def validate_change(
     # After the judge, which refuses values that are no numbers.
     drift = drift_document(target, service.name, values_of(blocks, Side.BASELINE, target, block_seconds=seconds), baseline_document)
     calibration = _calibrate(blocks, target, service, thresholds=thresholds, judge=judge, block_seconds=seconds)
-    if course is None:
-        # Fresh blocks have confirmed what a course reports: stronger than the noise of splits.
-        guards = with_wider_margins(guards, calibration, mode=judge.mode)
+    guards = with_wider_margins(guards, calibration, mode=judge.mode)
     regressions = [regression_document(g) for g in guards if g.label is GuardLabel.REGRESSION]
     return {
         "validation_date": stamp(now),
