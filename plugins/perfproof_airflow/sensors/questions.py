@@ -248,8 +248,10 @@ def _plan(cycle: Cycle) -> tuple[str, dict[str, Any]]:
 def _slo_updates(cycle: Cycle) -> tuple[str, dict[str, Any]]:
     proposal = cycle.document("evidence/slo-proposal.json")
     fields = ("slo_name", "service", "previous_target", "new_target", "justification", "alert_thresholds", "escalation_policy")
-    updates = [{**{f: update[f] for f in fields}, "back-test": update["back_test"]["words"]} for update in proposal["updates"]]
-    return "Do you approve these SLO updates?", {"updates": updates}
+    # A cycle that an earlier version began has a proposal without a back-test, and is asked as it was.
+    tested = [{"back-test": update["back_test"]["words"]} if "back_test" in update else {} for update in proposal["updates"]]
+    shown = [{**{f: update[f] for f in fields}, **words} for update, words in zip(proposal["updates"], tested, strict=True)]
+    return "Do you approve these SLO updates?", {"updates": shown}
 
 
 def _handoff(cycle: Cycle) -> tuple[str, dict[str, Any]]:
