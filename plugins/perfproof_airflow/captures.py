@@ -11,11 +11,11 @@ from perfproof.baseline import Window, baseline_document, cells_of, read_baselin
 from perfproof.baseline_comparison import compare_with_history
 from perfproof.capture_changes import Beside, change_words, changes_document, found_changes, interval_length, merged, read_changes
 from perfproof.change_points.acknowledged import NOTHING_ACKNOWLEDGED, Acknowledged, read_acknowledged
-from perfproof.commands.input_file import read_input
 from perfproof.config import Protocol, Provides, load_protocol
 from perfproof.config_checks import IDENTIFIER
 from perfproof.errors import ArtifactError, ConfigError, ParameterError
 from perfproof.history import Decision, before, check_interval, decide, entry_name, entry_path, part_path
+from perfproof.input_file import read_input
 from perfproof.strict import read_json
 from perfproof.strict_yaml import MAX_BYTES as MAX_YAML_BYTES
 from perfproof.telemetry import document_bytes, sha256_hex

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from perfproof import __version__
 from perfproof.announcements import Announcement, error_line
-from perfproof.commands.input_file import read_input
 from perfproof.config import Protocol, load_protocol
 from perfproof.config_checks import IDENTIFIER
 from perfproof.errors import ConfigError, EvidenceError, ParameterError, PerfproofError
 from perfproof.evidence import Actor, Attempt, EntryType, EvidenceStore, Reference, idempotency
 from perfproof.evidence.secrets import masked
+from perfproof.input_file import read_input
 from perfproof.notifications import TITLES, Kind, Notification
 from perfproof.parameters import Parameters, check_not_closed, read_parameters
 from perfproof.run_key import run_key

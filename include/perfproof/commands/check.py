@@ -6,9 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from perfproof.commands.input_file import read_input
 from perfproof.config import load_protocol
 from perfproof.errors import ConfigError
+from perfproof.input_file import read_input
 from perfproof.strict_yaml import MAX_BYTES
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from perfproof.baseline import read_baseline
 from perfproof.capture_changes import capture_series
-from perfproof.commands.input_file import read_input
 from perfproof.errors import ArtifactError, ParameterError
 from perfproof.history import entry_interval
+from perfproof.input_file import read_input
 from perfproof.inputs.number_series import SUFFIXES, NumberSeries, form_of, is_load_rows, read_series, series_of, unpacked
 from perfproof.inputs.request_rows import has_requests, request_rows
 from perfproof.inputs.tables import Table, csv_columns, parquet_columns, read_table

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from perfproof.commands.changes import write_picture
-from perfproof.commands.input_file import read_input
 from perfproof.errors import ParameterError, ProfileError, quoted
+from perfproof.input_file import read_input
 from perfproof.profile_comparison import ProfileComparison, ProfileVerdict, compare_profiles
 from perfproof.profile_formats.content import MAX_BYTES, Imported, read_profile
 from perfproof.profiles import HotFunction, Profile, hot_functions, merge, normalise

@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from perfproof.commands.input_file import read_input
 from perfproof.commands.slo_backtest import add_backtest_arguments, run_backtest
 from perfproof.config import load_protocol
 from perfproof.errors import ArtifactError, ConfigError, ParameterError
+from perfproof.input_file import read_input
 from perfproof.slos.exports import RULES_FILE, Format, export
 from perfproof.slos.objective import PERIOD_DAYS, Objective, objective_of
 from perfproof.slos.proposal import objectives_of

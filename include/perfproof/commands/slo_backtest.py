@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from perfproof.commands.input_file import read_input
 from perfproof.commands.number_files import DIRECTIONS, columns_in
 from perfproof.errors import ArtifactError, ParameterError, quoted
+from perfproof.input_file import read_input
 from perfproof.inputs.tables import TIMES, numbers
 from perfproof.moments import parse_stamp
 from perfproof.slos.backtest import BackTest, Incident, back_test, back_test_document, back_test_words

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from perfproof.commands.input_file import read_input
 from perfproof.errors import EvidenceError, PerfproofError, Tampered, quoted
 from perfproof.evidence.manifest import ASSURANCE
 from perfproof.evidence.store import EvidenceStore
 from perfproof.evidence.trust import TrustRoot, read_trust_root
 from perfproof.evidence.verdict import Finding, Outcome, Verification, conclude
 from perfproof.evidence.verify import verify
+from perfproof.input_file import read_input
 
 if TYPE_CHECKING:
     from perfproof.approvals import SigningKey

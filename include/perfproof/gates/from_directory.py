@@ -18,7 +18,6 @@ from typing import Any
 
 from perfproof.announcements import one_line
 from perfproof.artifacts import gate_result_name
-from perfproof.commands.input_file import read_input
 from perfproof.config import Protocol, load_protocol
 from perfproof.errors import ArtifactError, ConfigError, GateError, PerfproofError, Tampered
 from perfproof.evidence.directory import RunDirectory
@@ -30,6 +29,7 @@ from perfproof.expectations.frame_check import Check, check_frame
 from perfproof.gates.assembly import Facts, Read, evaluate_gate
 from perfproof.gates.figures import mappings, text_at
 from perfproof.gates.result import GateResult, Outcome
+from perfproof.input_file import read_input
 from perfproof.moments import parse_stamp
 from perfproof.parameters import Parameters, read_parameters
 from perfproof.strict import read_json

@@ -18,8 +18,8 @@ from typing import Any
 
 import httpx
 
-from perfproof.commands.input_file import read_input
 from perfproof.errors import ParameterError
+from perfproof.input_file import read_input
 from perfproof.strict import read_json
 from perfproof_airflow.rest import AirflowApi
 

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import base64
 import copy
-import importlib.util
 import json
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from modules import load
 
 from perfproof.approvals import Granted, Refused, Rejected, read_request
 from perfproof.approvals.act_keys import read_act_keys
@@ -32,17 +30,6 @@ from perfproof.evidence.trust import read_trust_root
 from perfproof.gates import Outcome
 
 TESTS = Path(__file__).resolve().parents[2]
-
-
-def load(name: str, path: Path) -> ModuleType:
-    """A module of the tests, by path."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
 
 ANSWERS: Any = load("answers_of_every_kind", TESTS / "unit" / "perfproof" / "approvals" / "test_answers_of_every_kind.py")
 GATES: Any = load("gates_by_hand", TESTS / "unit" / "perfproof" / "gates" / "conftest.py")

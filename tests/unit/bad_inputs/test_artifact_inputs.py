@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import importlib.util
 import io
 import json
 import os
@@ -12,17 +11,16 @@ import shutil
 import socket
 import stat
 import struct
-import sys
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from modules import load
 
 from perfproof.artifacts import Artifact
 from perfproof.baseline import read_baseline
@@ -45,17 +43,6 @@ DEMO = REPOSITORY / "include" / "protocols" / "demo.yaml"
 PROTOCOL = load_protocol(DEMO.read_bytes(), where="demo.yaml")
 NOW = datetime(2025, 2, 16, 18, 0, tzinfo=UTC)
 Make = Callable[[Path], object]
-
-
-def load(name: str, path: Path) -> ModuleType:
-    """A module of the tests, by path."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
 
 GATES: Any = load("gates_by_hand", REPOSITORY / "tests" / "unit" / "perfproof" / "gates" / "conftest.py")
 CYCLES: Any = load("complete_cycle", REPOSITORY / "tests" / "faults" / "complete_cycle.py")

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-import importlib.util
 import json
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,6 +22,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from modules import load
 
 from perfproof.baseline import Reason, Window, cells_of, measure_cell, service_document
 from perfproof.config import Protocol, Service, load_protocol
@@ -124,16 +122,6 @@ def server() -> Iterator[tuple[type[Server], int]]:
     running.shutdown()
     thread.join(10)
     running.server_close()
-
-
-def load(name: str, path: Path) -> ModuleType:
-    """A module of the tests, by path."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
 
 
 GATES: Any = load("gates_by_hand", REPOSITORY / "tests" / "unit" / "perfproof" / "gates" / "conftest.py")

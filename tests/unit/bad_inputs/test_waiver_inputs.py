@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import json
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from modules import load
 
 from perfproof.errors import WaiverError
 from perfproof.gates import Outcome
@@ -25,17 +23,6 @@ UNIT = Path(__file__).resolve().parents[1]
 RESULT, RUN = "ab" * 32, "run-1"
 WHY = "The vendor's driver is fixed next week, see CHG-12."
 # What a role may decide about these gates; a deputy, a marked role or a missing one is the business of the approvals.
-
-
-def load(name: str, path: Path) -> ModuleType:
-    """A module of the tests, by path."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
 
 GATES: Any = load("gates_by_hand", UNIT / "perfproof" / "gates" / "conftest.py")
 NOW: datetime = GATES.NOW

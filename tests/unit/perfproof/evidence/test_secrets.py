@@ -114,7 +114,7 @@ HARMLESS = [
     "eyJhbGciOiJIUzI1NiJ9" * 3,
     "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----",
     "say -----BEGIN PRIVATE KEY----- and no more",
-    "PWD=/home/airflow/shop",
+    "PWD=/srv/airflow/shop",
     "demo__2026-11-24T08-19-59-f45fbc579056af79",
 ]
 

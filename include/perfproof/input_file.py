@@ -1,4 +1,4 @@
-"""A file that a person names on the command line: read whole, or refused before it can fill the memory or block."""
+"""A file that a person names: read whole, or refused before it can fill the memory or block."""
 
 from __future__ import annotations
 
