@@ -14,6 +14,7 @@ from typing import Any
 
 from perfproof.approvals.act import SIGNATURE, Act, read_act, sign
 from perfproof.approvals.keys import SigningKey
+from perfproof.approvals.record import about
 from perfproof.approvals.request import Request, canonical_sha256, read_request
 from perfproof.approvals.rules import Granted, Refused, Rejected, examine
 from perfproof.approvals.standing import GRANTED, REFUSED, REJECTED, REQUESTED, VOID
@@ -124,15 +125,7 @@ class _Ledger:
             yield f"not a request: {error.what if isinstance(error, PerfproofError) else 'no JSON that can be hashed'}"
             return
         question = request.question
-        said = {
-            "request_id": request.request_id,
-            "step": question.step,
-            "map_index": question.map_index,
-            "round": question.round,
-            "attempt": request.attempt,
-            "subject_sha256": question.subject_sha256,
-            "request_sha256": hashed,
-        }
+        said = {**about(request), "request_sha256": hashed}
         wrong = [key for key, value in said.items() if body.get(key) != value]
         if wrong:
             yield f"the request does not give its {', '.join(wrong)}"

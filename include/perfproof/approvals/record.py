@@ -31,11 +31,8 @@ def record_body(
     deputy = None if person else asked.deputy(act.actor_id, at=parse_stamp(act.time))
     question = request.question
     return {
-        "request_id": request.request_id,
+        **about(request),
         "run": question.run,
-        "step": question.step,
-        "map_index": question.map_index,
-        "round": question.round,
         "role": asked.role,
         "role_label": asked.label,
         "person": {"id": act.actor_id, "name": next((who.name for who in (person, deputy) if who), act.actor_name)},
@@ -46,9 +43,7 @@ def record_body(
         "channel": str(act.channel),
         "assurance": ASSURANCE,
         "evidence": [{"name": e.name, "sha256": e.sha256} for e in question.evidence],
-        "subject_sha256": question.subject_sha256,
         "request_sha256": request.sha256,
-        "attempt": request.attempt,
         "act": dict(signed_act),
     }
 
@@ -58,22 +53,29 @@ def _stands_for(asked: Asked, deputy: Deputy | None) -> dict[str, str] | None:
     return {"id": person.id, "name": person.name} if person else None
 
 
-def refusal_body(request: Request, *, role: str, code: str, reason: str, actor: str | None, signed_act: object) -> dict[str, Any]:
-    """The body of approval.refused: an act that decided nothing, and why. `signed_act` is kept only as it was found, cut to size."""
+def about(request: Request) -> dict[str, Any]:
+    """What every entry about a request says of it: which one, of which step and round, and the digest of what is decided."""
     question = request.question
     return {
         "request_id": request.request_id,
         "step": question.step,
         "map_index": question.map_index,
         "round": question.round,
-        "role": role,
         "attempt": request.attempt,
+        "subject_sha256": question.subject_sha256,
+    }
+
+
+def refusal_body(request: Request, *, role: str, code: str, reason: str, actor: str | None, signed_act: object) -> dict[str, Any]:
+    """The body of approval.refused: an act that decided nothing, and why. `signed_act` is kept only as it was found, cut to size."""
+    return {
+        **about(request),
+        "role": role,
         "code": code,
         "reason": reason,
         "actor": actor,
         # What somebody stored need not be text that a log can hold.
         "found": str(signed_act)[:2000].encode("utf-8", "backslashreplace").decode() if signed_act is not None else None,
-        "subject_sha256": question.subject_sha256,
     }
 
 

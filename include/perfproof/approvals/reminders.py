@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from perfproof.announcements import one_line
+from perfproof.approvals.record import about
 from perfproof.approvals.request import Asked, Request
 from perfproof.approvals.standing import LogEntry
 from perfproof.moments import stamp
@@ -92,19 +93,13 @@ def read_sent(entries: Iterable[LogEntry], request_id: str) -> Sent:
 
 def notice_body(request: Request, *, roles: Sequence[str], notice: Notice) -> dict[str, Any]:
     """The body of approval.reminded or approval.escalated: which request, of which roles, and which numbers it covers."""
-    question = request.question
     return {
-        "request_id": request.request_id,
-        "step": question.step,
-        "map_index": question.map_index,
-        "round": question.round,
-        "attempt": request.attempt,
+        **about(request),
         "roles": list(roles),
         "number": notice.number,
         "covers": list(notice.covers),
         "waiting_since": stamp(request.requested_at),
         "expires_at": stamp(request.expires_at),
-        "subject_sha256": question.subject_sha256,
     }
 
 

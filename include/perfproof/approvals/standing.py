@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from perfproof.approvals.record import is_about
+from perfproof.approvals.record import about, is_about
 from perfproof.approvals.request import Decision, Question, Request, read_request
 
 REQUESTED = "approval.requested"
@@ -105,14 +105,4 @@ def read_standing(entries: Iterable[LogEntry], question: Question, *, this_round
 
 def requested_body(request: Request) -> dict[str, Any]:
     """The body of approval.requested: everything that was shown, and its digests."""
-    question = request.question
-    return {
-        "request_id": request.request_id,
-        "step": question.step,
-        "map_index": question.map_index,
-        "round": question.round,
-        "attempt": request.attempt,
-        "subject_sha256": question.subject_sha256,
-        "request_sha256": request.sha256,
-        "request": request.conf(),
-    }
+    return {**about(request), "request_sha256": request.sha256, "request": request.conf()}

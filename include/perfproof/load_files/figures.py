@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from perfproof.load_files.form import Requests
 from perfproof.statistics.counts import Interval, wilson
-from perfproof.statistics.percentiles import smallest_sample
+from perfproof.statistics.percentiles import interval_ranks, smallest_sample
 
 SHARES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 CONFIDENCE = 0.95
@@ -87,29 +86,6 @@ def figures_by_name(requests: Requests, *, seconds: float) -> list[Figures]:
     return found
 
 
-def interval_ranks(samples: int, share: float, *, confidence: float = CONFIDENCE) -> tuple[int | None, int | None]:
-    """Which order statistics (from 1) enclose the percentile with at least `confidence`; None for an end that there is none for.
-
-    The ranks of `perfproof.statistics.percentiles.percentile_interval`, found by bisection: a file has millions of requests.
-    """
-    from scipy.special import bdtr
-
-    tail = (1 - confidence) / 2
-    # Both conditions hold for a beginning or an end of the ranks only, since P(X <= k) rises with k.
-    low = _first(range(samples), lambda k: float(bdtr(k, samples, share)) > tail)
-    high = _first(range(1, samples + 1), lambda u: 1 - float(bdtr(u - 1, samples, share)) <= tail)
-    return (low or None), (high if high <= samples else None)
-
-
-def _first(ranks: range, holds: Callable[[int], bool]) -> int:
-    """The first of `ranks` for which `holds`, which it does for all after it; the one behind the last for none."""
-    low, high = ranks.start, ranks.stop
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(middle) else (middle + 1, high)
-    return low
-
-
 def _percentile(ordered: NDArray[np.float64], share: float) -> Percentile:
     total = len(ordered)
     needed = smallest_sample(share)
@@ -118,6 +94,6 @@ def _percentile(ordered: NDArray[np.float64], share: float) -> Percentile:
     value = float(ordered[max(1, math.ceil(round(share * total, 9))) - 1])
     if math.isinf(value):
         return Percentile(None, None, None, "a failed request, which counts as slower than all others")
-    low, high = interval_ranks(total, share)
+    low, high = interval_ranks(total, share, confidence=CONFIDENCE)
     ends = [None if rank is None or math.isinf(ordered[rank - 1]) else float(ordered[rank - 1]) for rank in (low, high)]
     return Percentile(value, ends[0], ends[1], "the upper end is a failed request" if ends[1] is None else None)

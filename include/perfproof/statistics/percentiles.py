@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -33,19 +33,38 @@ def samples_beyond_maximum(share: float) -> int:
     return math.ceil(round(1 / (1 - share), 9))
 
 
-def percentile_interval(samples: Sequence[float], share: float, *, confidence: float = 0.95) -> Percentile:
-    """The percentile and order statistics that enclose it in at least `confidence` of all samples, whatever the shape.
+def interval_ranks(samples: int, share: float, *, confidence: float = 0.95) -> tuple[int | None, int | None]:
+    """Which order statistics (from 1) enclose the percentile with at least `confidence`; None for an end that there is none for.
 
-    Source: H. A. David and H. N. Nagaraja, "Order Statistics" (2003), 7.1: the number of samples below the percentile is
-    binomial(n, share). ValueError for no samples or NaN.
+    Found by bisection: a file has millions of requests. Source: H. A. David and H. N. Nagaraja, "Order Statistics" (2003),
+    7.1: the number of samples below the percentile is binomial(n, share).
     """
     from scipy.special import bdtr
 
+    tail = (1 - confidence) / 2
+    # Both conditions hold for a beginning or an end of the ranks only, since P(X <= k) rises with k.
+    low = _first(range(samples), lambda k: float(bdtr(k, samples, share)) > tail)
+    high = _first(range(1, samples + 1), lambda u: 1 - float(bdtr(u - 1, samples, share)) <= tail)
+    return (low or None), (high if high <= samples else None)
+
+
+def _first(ranks: range, holds: Callable[[int], bool]) -> int:
+    """The first of `ranks` for which `holds`, which it does for all after it; the one behind the last for none."""
+    low, high = ranks.start, ranks.stop
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low
+
+
+def percentile_interval(samples: Sequence[float], share: float, *, confidence: float = 0.95) -> Percentile:
+    """The percentile and order statistics that enclose it in at least `confidence` of all samples, whatever the shape.
+
+    ValueError for no samples or NaN.
+    """
     ordered = sorted(samples)
     if any(math.isnan(v) for v in ordered):
         raise ValueError("NaN is not a sample")
-    value, n, tail = percentile(ordered, share), len(ordered), (1 - confidence) / 2
-    below = [float(p) for p in bdtr(list(range(n + 1)), n, share)]
-    low = sum(1 for p in below[:n] if p <= tail)
-    high = next((u for u in range(1, n + 1) if 1 - below[u - 1] <= tail), None)
-    return Percentile(value, ordered[low - 1] if low else None, ordered[high - 1] if high else None)
+    value = percentile(ordered, share)
+    low, high = interval_ranks(len(ordered), share, confidence=confidence)
+    return Percentile(value, None if low is None else ordered[low - 1], None if high is None else ordered[high - 1])

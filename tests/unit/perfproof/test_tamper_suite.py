@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from modules import load
 
-
-def tamper() -> ModuleType:
-    """The script."""
-    path = Path(__file__).parents[2] / "faults" / "tamper.py"
-    spec = importlib.util.spec_from_file_location("tamper", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+SUITE = Path(__file__).parents[2] / "faults" / "tamper.py"
 
 
 def test_a_sample_of_every_class_of_tampering_is_detected(capsys: pytest.CaptureFixture[str]) -> None:
     """With a trust root and one anchor nothing is missed, and untouched copies verify; the table says how it looks without them."""
-    code = tamper().main(["--sample", "2", "--positions", "1"])
+    code = load("tamper", SUITE).main(["--sample", "2", "--positions", "1"])
     shown = capsys.readouterr().out
     print(shown)
     assert code == 0, shown
@@ -40,4 +29,4 @@ def test_a_sample_of_every_class_of_tampering_is_detected(capsys: pytest.Capture
 def test_a_run_that_does_not_verify_is_no_subject(tmp_path: Path) -> None:
     """The suite changes good evidence; a directory that is none is refused."""
     with pytest.raises(SystemExit):
-        tamper().main(["--run", str(tmp_path), "--sample", "1"])
+        load("tamper", SUITE).main(["--run", str(tmp_path), "--sample", "1"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
@@ -12,10 +11,10 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from modules import load
 
 from perfproof.artifacts import Artifact
 from perfproof.change_proof import words_of
@@ -23,20 +22,7 @@ from perfproof.cli import main
 from perfproof.evidence.envelope import CheckpointKey, read_checkpoint_key
 
 ROOT = Path(__file__).parents[3]
-
-
-def whole_cycles() -> ModuleType:
-    """The module that writes whole cycles, approvals included."""
-    name = "complete_cycle"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, ROOT / "tests" / "faults" / f"{name}.py")
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-CYCLES: Any = whole_cycles()
+CYCLES: Any = load("complete_cycle", ROOT / "tests" / "faults" / "complete_cycle.py")
 CHANGE, ROLLED_BACK, LATER = CYCLES.CHANGE, CYCLES.ROLLED_BACK, CYCLES.LATER
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from modules import load
 
 from perfproof.approvals import Asked, Decision, Evidence, Request, SigningKey
 from perfproof.approvals.proof import inspect_approvals
@@ -21,20 +19,7 @@ from perfproof.evidence import EntryType, EvidenceStore, LocalBackend, MemoryBac
 from perfproof.evidence.verdict import Outcome
 from perfproof.load.plan import Scenario
 
-
-def whole_cycles() -> ModuleType:
-    """The module that writes whole cycles, approvals included."""
-    name = "complete_cycle"
-    if name not in sys.modules:
-        path = Path(__file__).parents[3] / "faults" / f"{name}.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-CYCLES: Any = whole_cycles()
+CYCLES: Any = load("complete_cycle", Path(__file__).parents[3] / "faults" / "complete_cycle.py")
 KEYS = {CYCLES.ACT_KEY.id: CYCLES.ACT_KEY}
 PREREQUISITES = ["prerequisites.json"]
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from modules import load
 
 BENCH = Path(__file__).parents[4] / "bench"
 
@@ -16,12 +15,7 @@ BENCH = Path(__file__).parents[4] / "bench"
 @pytest.fixture(scope="module")
 def labelled() -> ModuleType:
     """bench/labelled.py, which is no package."""
-    spec = importlib.util.spec_from_file_location("bench_labelled", BENCH / "labelled.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load("bench_labelled", BENCH / "labelled.py")
 
 
 def test_one_answer_explains_one_label(labelled: ModuleType) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from perfproof.errors import LoadError, ParameterError
 from perfproof.load_files import Requests
-from perfproof.load_files.figures import after_warmup, figures_by_name, figures_of, interval_ranks, span_of
+from perfproof.load_files.figures import after_warmup, figures_by_name, figures_of, span_of
 from perfproof.load_files.time_blocks import blocks_of
 from perfproof.statistics.counts import wilson
 from perfproof.statistics.percentiles import percentile_interval
@@ -28,14 +28,6 @@ def made(start: Sequence[float], latency: Sequence[float], *, failed: Sequence[i
 def spread(count: int, *, seed: int = 1, seconds: float = 60.0, latency: float = 20.0) -> Requests:
     generator = np.random.default_rng(seed)
     return made(sorted(generator.uniform(0, seconds, count)), (latency * generator.lognormal(0, 0.3, count)).tolist())
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(1, 900), st.sampled_from([0.5, 0.95, 0.99]), st.sampled_from([0.9, 0.95, 0.99]))
-def test_the_ranks_are_those_of_the_slow_way(samples: int, share: float, confidence: float) -> None:
-    """Bisection finds what counting all probabilities finds, also where an end does not exist."""
-    slow = percentile_interval([float(i) for i in range(1, samples + 1)], share, confidence=confidence)
-    assert interval_ranks(samples, share, confidence=confidence) == (slow.low and int(slow.low), slow.high and int(slow.high))
 
 
 @pytest.mark.parametrize(("label", "share", "needed"), [("p50", 0.5, 6), ("p95", 0.95, 72), ("p99", 0.99, 368)])

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import bdtr
 
-from perfproof.statistics.percentiles import percentile, percentile_interval, samples_beyond_maximum, smallest_sample
+from perfproof.statistics.percentiles import interval_ranks, percentile, percentile_interval, samples_beyond_maximum, smallest_sample
 
 
 @pytest.mark.parametrize(("share", "needed"), [(0.5, 6), (0.95, 72), (0.99, 368), (0.999, 3688)])
@@ -42,6 +43,16 @@ def test_interval_holds_the_percentile(samples: list[int], share: float) -> None
     found = percentile_interval(samples, share)
     assert (found.low if found.low is not None else -math.inf) <= found.value
     assert found.value <= (found.high if found.high is not None else math.inf)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 900), st.sampled_from([0.5, 0.95, 0.99]), st.sampled_from([0.9, 0.95, 0.99]))
+def test_the_ranks_are_those_of_the_slow_way(samples: int, share: float, confidence: float) -> None:
+    """Bisection finds what counting all probabilities finds, also where an end does not exist."""
+    tail, below = (1 - confidence) / 2, [float(p) for p in bdtr(list(range(samples + 1)), samples, share)]
+    low = sum(1 for p in below[:samples] if p <= tail)
+    high = next((u for u in range(1, samples + 1) if 1 - below[u - 1] <= tail), None)
+    assert interval_ranks(samples, share, confidence=confidence) == (low or None, high)
 
 
 def test_coverage_of_p95_is_at_least_what_is_promised() -> None:
