@@ -106,9 +106,10 @@ class AirflowApi:
         """Marks a whole run success or failed, and with it all its tasks."""
         return self.client.patch(_run_path(dag_id, run_id), json={"state": state})
 
-    def required_actions(self, dag_id: str, run_id: str = "~") -> list[dict[str, Any]]:
-        """The forms that wait for an answer, or were answered."""
-        return self._all(f"{_run_path(dag_id, run_id)}/hitlDetails", "hitl_details")
+    def required_actions(self, dag_id: str, run_id: str = "~", *, state: str | None = None) -> list[dict[str, Any]]:
+        """The forms that wait for an answer, or were answered; or those whose task has `state`. The oldest come first."""
+        parameters = {"order_by": "created_at"} | ({"state": state} if state is not None else {})
+        return self._all(f"{_run_path(dag_id, run_id)}/hitlDetails", "hitl_details", parameters)
 
     def answer(
         self, dag_id: str, run_id: str, task_id: str, *, option: str, map_index: int = -1, fields: Mapping[str, Any] | None = None
@@ -149,11 +150,11 @@ class AirflowApi:
         answer = self.client.get(path, params={"map_index": map_index}, headers={"Accept": "application/x-ndjson"})
         return answer.text
 
-    def _all(self, path: str, field: str) -> list[dict[str, Any]]:
+    def _all(self, path: str, field: str, parameters: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         """Everything that `path` lists under `field`, page by page: Airflow caps a page whatever limit it is asked for."""
         found: list[dict[str, Any]] = []
         while True:
-            page = _json(self.client.get(path, params={"limit": PAGE, "offset": len(found)}))
+            page = _json(self.client.get(path, params={"limit": PAGE, "offset": len(found), **(parameters or {})}))
             found += page[field]
             if not page[field] or len(found) >= page["total_entries"]:
                 return found

@@ -18,7 +18,8 @@ from perfproof.approvals import Decision, Request, read_request
 from perfproof.approvals.rules import DAG_ID, TASK_ID
 from perfproof.errors import ParameterError
 from perfproof_airflow.api.form_act import COMMENT
-from perfproof_airflow.commands.approvals import AWAITING, add_connection_arguments, airflow, refused
+from perfproof_airflow.commands.airflow_access import add_connection_arguments, airflow, refused
+from perfproof_airflow.commands.approvals import AWAITING
 from perfproof_airflow.rest import AirflowApi
 
 OVER = frozenset(("success", "failed", "skipped", "upstream_failed", "removed"))

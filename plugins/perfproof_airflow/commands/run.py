@@ -7,7 +7,6 @@ Exit codes: 0 every gate passed, 1 the run failed, 2 usage or the Airflow does n
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -21,6 +20,7 @@ import httpx
 from perfproof.errors import ParameterError
 from perfproof.input_file import read_input
 from perfproof.strict import read_json
+from perfproof_airflow.commands.airflow_access import add_connection_arguments, airflow
 from perfproof_airflow.rest import AirflowApi
 
 DAG = "performance_optimization"
@@ -43,31 +43,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the Airflow is, who triggers, and what."""
     parser.add_argument("--conf", type=Path, required=True, help="JSON file with the parameters of the run")
     parser.add_argument("--wait", action="store_true", help="follow the run until it ends")
-    parser.add_argument("--url", default=os.environ.get("AIRFLOW_URL", "http://127.0.0.1:8080"), help="base URL (default: AIRFLOW_URL)")
-    parser.add_argument("--user", default=os.environ.get("AIRFLOW_USER", ""), help="user name (default: AIRFLOW_USER)")
+    add_connection_arguments(parser)
     parser.add_argument("--run-id", default=None, help="id of the run; an existing one is followed, not triggered")
 
 
 def run(options: argparse.Namespace) -> int:
     """Triggers, and follows with `--wait`."""
     conf = _conf(options.conf)
-    password = os.environ.get("AIRFLOW_PASSWORD", "")
-    if not options.user or not password:
-        raise ParameterError(221, where="perfproof run", what="no user or password", fix="set AIRFLOW_USER and AIRFLOW_PASSWORD")
-    api = AirflowApi(options.url, options.user, password)
-    run_id = options.run_id or f"perfproof__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
-    try:
+    with airflow(options) as api:
+        run_id = options.run_id or f"perfproof__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
         if options.run_id is None or not _exists(api, run_id):
             api.trigger(DAG, run_id=run_id, conf=conf)
         sys.stdout.write(f"{DAG} {run_id}: {options.url}/dags/{DAG}/runs/{run_id}\n")
         return int(follow(api, run_id)) if options.wait else 0
-    except httpx.HTTPStatusError as error:
-        body = error.response.text[:200]
-        raise ParameterError(
-            222, where=options.url, what=f"Airflow answered {error.response.status_code}", got=body, fix="see the message"
-        ) from None
-    except httpx.HTTPError as error:
-        raise ParameterError(223, where=options.url, what="Airflow does not answer", got=str(error), fix="check --url") from None
 
 
 def _conf(path: Path) -> dict[str, Any]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import http.client
 from dataclasses import dataclass
 
 from perfproof.config import Endpoint
 from perfproof.errors import LoadError
 from perfproof.load.exposition import series_sums
 from perfproof.strict import read_json
-from perfproof_airflow.hooks.time_limit import CutOff, cut_off_after
+from perfproof_airflow.hooks.plain_get import TooLarge, Unanswered, plain_get
 
 TIMEOUT_SECONDS = 5.0
 MAX_BUILD_BYTES = 1 << 16
 MAX_METRICS_BYTES = 8 << 20
-CHUNK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +63,15 @@ class EndpointHook:
 
     def _get(self, path: str, *, limit: int, number: int) -> bytes:
         where = f"{self._endpoint.url}{path}"
-        connection = http.client.HTTPConnection(self._endpoint.host, self._endpoint.port, timeout=self._timeout)
-        cut = CutOff()
+        host, port = self._endpoint.host, self._endpoint.port
         try:
-            with cut_off_after(self._timeout) as cut:
-                connection.connect()
-                cut.socket = connection.sock
-                connection.request("GET", path, headers={"Accept": "*/*", "Connection": "close"})
-                with connection.getresponse() as response:
-                    body = self._body(response, where=where, limit=limit, number=number)
-            if cut.happened:
-                raise TimeoutError
-            return body
-        except (OSError, http.client.HTTPException) as error:
-            reason = f"no end of the answer within {self._timeout:g} s" if cut.happened else str(error) or type(error).__name__
+            status, body = plain_get(host, port, path, accept="*/*", within=self._timeout, limit=limit)
+        except Unanswered as error:
             raise LoadError(
-                number, where=where, what="the target does not answer", got=reason, fix="start it, or correct host and port"
+                number, where=where, what="the target does not answer", got=str(error), fix="start it, or correct host and port"
             ) from None
-        finally:
-            connection.close()
-
-    @staticmethod
-    def _body(response: http.client.HTTPResponse, *, where: str, limit: int, number: int) -> bytes:
-        if response.status != 200:
-            raise LoadError(
-                number, where=where, what="the target did not answer 200", got=response.status, expected=200, fix="see why it does not"
-            )
-        body = bytearray()
-        while chunk := response.read1(CHUNK):
-            body += chunk
-            if len(body) > limit:
-                raise LoadError(number, where=where, what="the answer is too large", got=len(body), expected=limit, fix="shorten it")
-        return bytes(body)
+        except TooLarge as error:
+            raise LoadError(number, where=where, what="the answer is too large", got=error.size, expected=limit, fix="shorten it") from None
+        if status != 200:
+            raise LoadError(number, where=where, what="the target did not answer 200", got=status, expected=200, fix="see why it does not")
+        return body

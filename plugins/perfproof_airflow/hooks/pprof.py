@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 
 from perfproof.config import Endpoint, Target
@@ -12,14 +11,13 @@ from perfproof.profile_formats.collapsed import collapsed
 from perfproof.profile_formats.content import uncompressed
 from perfproof.profile_formats.pprof import read_pprof
 from perfproof.profiles import Weight
+from perfproof_airflow.hooks.plain_get import TooLarge, Unanswered, plain_get
 from perfproof_airflow.hooks.profiler import Recording
-from perfproof_airflow.hooks.time_limit import CutOff, cut_off_after
 
 MAX_BYTES = 16 << 20
 MAX_SECONDS = 600.0
 # The endpoint answers when the recording is over; after that it only has to send it.
 GRACE_SECONDS = 10.0
-CHUNK = 1 << 16
 
 
 class PprofHook:
@@ -57,46 +55,26 @@ class PprofHook:
     def _get(self, path: str, *, where: str, within: float) -> bytes:
         host, port = self._endpoint.host, self._endpoint.port
         check_target(host, port, allow=self._allow, where=where)
-        connection = http.client.HTTPConnection(host, port, timeout=within)
-        cut = CutOff()
         try:
-            with cut_off_after(within) as cut:
-                connection.connect()
-                cut.socket = connection.sock
-                self._check_peer(connection.sock, where)
-                connection.request("GET", path, headers={"Accept": "application/octet-stream", "Connection": "close"})
-                with connection.getresponse() as response:
-                    body = _body(response, where=where)
-            if cut.happened:
-                raise TimeoutError
-            return body
-        except (OSError, http.client.HTTPException) as error:
-            reason = f"no end of the answer within {within:g} s" if cut.happened else str(error) or type(error).__name__
+            status, body = plain_get(
+                host, port, path, accept="application/octet-stream", within=within, limit=MAX_BYTES,
+                on_connected=lambda connected: self._check_peer(connected, where),
+            )  # fmt: skip
+        except Unanswered as error:
             raise ProfileError(
-                182, where=where, what="the service does not answer", got=reason, fix="start it, or correct host and port"
+                182, where=where, what="the service does not answer", got=str(error), fix="start it, or correct host and port"
             ) from None
-        finally:
-            connection.close()
+        except TooLarge:
+            raise ProfileError(
+                184, where=where, what="the answer is too large", expected=f"at most {MAX_BYTES} bytes", fix="profile for less time"
+            ) from None
+        if status != 200:
+            raise ProfileError(
+                183, where=where, what="the service did not answer 200", got=status, expected=200,
+                fix="let pprof_path name the CPU profile; only one can be recorded at a time",
+            )  # fmt: skip
+        return body
 
     def _check_peer(self, connected: socket.socket, where: str) -> None:
         address, port = connected.getpeername()[:2]
         check_address(address, port, allow=self._allow, where=where)
-
-
-def _body(response: http.client.HTTPResponse, *, where: str) -> bytes:
-    if response.status != 200:
-        raise ProfileError(
-            183, where=where, what="the service did not answer 200", got=response.status, expected=200,
-            fix="let pprof_path name the CPU profile; only one can be recorded at a time",
-        )  # fmt: skip
-    body = bytearray()
-    while chunk := response.read1(CHUNK):
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise ProfileError(
-                184, where=where, what="the answer is too large", expected=f"at most {MAX_BYTES} bytes", fix="profile for less time"
-            )
-    if response.length:
-        # Reading piece by piece does not notice it.
-        raise http.client.IncompleteRead(bytes(body), response.length)
-    return bytes(body)

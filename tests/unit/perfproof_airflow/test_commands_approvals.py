@@ -16,8 +16,8 @@ from perfproof.approvals import APPROVAL, GATE_DECISION, Asked, Question, Reques
 from perfproof.config import Person
 from perfproof.config.people import Deputy
 from perfproof.errors import PerfproofError
-from perfproof_airflow.commands import approvals, approve
-from perfproof_airflow.rest import AirflowApi
+from perfproof_airflow.commands import airflow_access, approvals, approve
+from perfproof_airflow.rest import PAGE, AirflowApi
 
 NOW = datetime(2026, 12, 1, 10, 0, tzinfo=UTC)
 DEPUTY = Deputy("dora", "Dora", "ann", "2026-12-02", "2026-12-03")
@@ -45,7 +45,7 @@ class Airflow:
         self.answer: tuple[int, Any] = (200, {})
         self.login: tuple[int, Any] = (201, {"access_token": "t"})
         self.changed: list[tuple[str, Any]] = []
-        self.page = approvals.PAGE
+        self.page = PAGE
 
     def __call__(self, sent: httpx.Request) -> httpx.Response:
         path, query = sent.url.path, sent.url.params
@@ -85,7 +85,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[httpx.Request]
     monkeypatch.setenv("AIRFLOW_PASSWORD", "secret")
 
     def use(server: Callable[[httpx.Request], httpx.Response]) -> None:
-        monkeypatch.setattr(approvals, "AirflowApi", functools.partial(AirflowApi, transport=httpx.MockTransport(server)))
+        monkeypatch.setattr(airflow_access, "AirflowApi", functools.partial(AirflowApi, transport=httpx.MockTransport(server)))
 
     return use
 

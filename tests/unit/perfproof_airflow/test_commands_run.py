@@ -12,6 +12,7 @@ import pytest
 
 from perfproof.cli import main
 from perfproof.errors import ParameterError
+from perfproof_airflow.commands import airflow_access
 from perfproof_airflow.commands import run as command
 from perfproof_airflow.commands.run import GATES, Ending, ending_of, follow
 
@@ -79,6 +80,9 @@ class Api:
         self.exists = exists
         self.error = error
         self.triggered: list[tuple[str, Any]] = []
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def run(self, dag: str, run_id: str) -> dict[str, Any]:
         if not self.exists:
@@ -153,7 +157,7 @@ def test_without_user_or_password_nothing_is_tried(conf: Path, monkeypatch: pyte
 
 def test_an_airflow_that_does_not_answer_is_said_so(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not a traceback of the client."""
-    monkeypatch.setattr(command, "AirflowApi", lambda *a: Api("running", error=httpx.ConnectError("refused")))
+    monkeypatch.setattr(airflow_access, "AirflowApi", lambda *a: Api("running", error=httpx.ConnectError("refused")))
     with pytest.raises(ParameterError, match="PAR-223"):
         command.run(options(conf))
 
@@ -162,7 +166,7 @@ def test_an_airflow_that_refuses_is_quoted_without_the_password(conf: Path, monk
     """Status and body."""
     request = httpx.Request("POST", "http://127.0.0.1/")
     error = httpx.HTTPStatusError("x", request=request, response=httpx.Response(403, request=request, text="Forbidden"))
-    monkeypatch.setattr(command, "AirflowApi", lambda *a: Api("running", error=error))
+    monkeypatch.setattr(airflow_access, "AirflowApi", lambda *a: Api("running", error=error))
     with pytest.raises(ParameterError, match=r"PAR-222 .*403.*Forbidden") as caught:
         command.run(options(conf))
     assert "secret" not in str(caught.value)
@@ -171,7 +175,7 @@ def test_an_airflow_that_refuses_is_quoted_without_the_password(conf: Path, monk
 def test_an_existing_run_is_followed_and_not_triggered_again(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a killed client can go on."""
     api = Api("success")
-    monkeypatch.setattr(command, "AirflowApi", lambda *a: api)
+    monkeypatch.setattr(airflow_access, "AirflowApi", lambda *a: api)
     assert command.run(options(conf, run_id="mine", wait=True)) == 0
     assert api.triggered == []
 
@@ -179,7 +183,7 @@ def test_an_existing_run_is_followed_and_not_triggered_again(conf: Path, monkeyp
 def test_a_run_of_that_id_that_does_not_exist_is_triggered(conf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the configuration of the file."""
     api = Api("success", exists=False)
-    monkeypatch.setattr(command, "AirflowApi", lambda *a: api)
+    monkeypatch.setattr(airflow_access, "AirflowApi", lambda *a: api)
     assert command.run(options(conf, run_id="mine")) == 0
     assert api.triggered == [("mine", {"protocol": "demo"})]
 
