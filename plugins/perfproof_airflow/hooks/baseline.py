@@ -21,7 +21,8 @@ from perfproof.baseline import (
 from perfproof.config import Protocol, Service
 from perfproof.telemetry import MetricSpec, Series
 from perfproof_airflow.hooks.endpoint import EndpointHook
-from perfproof_airflow.hooks.prometheus import PrometheusHook, QueryRefused
+from perfproof_airflow.hooks.prometheus import PrometheusHook
+from perfproof_airflow.hooks.refused import QueryRefused
 
 if TYPE_CHECKING:
     from perfproof_airflow.cycle import Cycle

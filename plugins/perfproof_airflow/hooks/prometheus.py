@@ -15,9 +15,8 @@ import httpx
 from perfproof.errors import TelemetryError
 from perfproof.strict import read_json
 from perfproof.telemetry import MetricSpec, Series, Unit, sha256_hex
-from perfproof_airflow.hooks.http_answers import BoundedGet, Limits, Unreachable
-
-__all__ = ["ConnectionValues", "PrometheusHook", "QueryRefused", "Unreachable"]
+from perfproof_airflow.hooks.http_answers import BoundedGet, Limits
+from perfproof_airflow.hooks.refused import QueryRefused
 
 # The server refuses more than 11,000 points a series; whole chunks of this many keep a distance.
 CHUNK_POINTS = 10_000
@@ -66,10 +65,6 @@ class ConnectionValues:
             bearer_token=None if token is None else str(token),
             ca_file=None if extra.get("ca_file") is None else str(extra["ca_file"]),
         )
-
-
-class QueryRefused(TelemetryError):
-    """The server is there, but this query gave no series that can be measured. Other queries may work."""
 
 
 class PrometheusHook:

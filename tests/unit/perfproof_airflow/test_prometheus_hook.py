@@ -14,7 +14,8 @@ import pytest
 from perfproof.errors import TelemetryError
 from perfproof.telemetry import Direction, MetricKind, MetricSpec, Series, Unit, sha256_hex
 from perfproof_airflow.hooks.http_answers import ATTEMPTS, Limits, Unreachable
-from perfproof_airflow.hooks.prometheus import ConnectionValues, PrometheusHook, QueryRefused, filled
+from perfproof_airflow.hooks.prometheus import ConnectionValues, PrometheusHook, filled
+from perfproof_airflow.hooks.refused import QueryRefused
 
 NOW = datetime(2025, 2, 16, 10, 0, tzinfo=UTC)
 START = NOW.timestamp() - 60
