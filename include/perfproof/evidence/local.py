@@ -31,32 +31,33 @@ class LocalBackend:
     def create(self, key: str, data: bytes) -> bool:
         """True when `data` is durable under `key`, False when the key existed. The file is read-only from the start."""
         *folders, name = key_parts(key)
-        with system_calls_on(key), self._folder(folders, create=True) as folder:
-            if _exists(name, folder):
-                # Whoever linked it may have died before the directory reached the disk.
-                os.fsync(folder)
-                return False
-            temporary = _write_temporary(folder, name, data, CREATED_MODE)
+        try:
+            folder = self._opened(folders, create=True)
             try:
-                os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-                created = True
-            except FileExistsError:
-                created = False
+                return _created(folder, name, data)
             finally:
-                with suppress(OSError):
-                    os.unlink(temporary, dir_fd=folder)
-            os.fsync(folder)
-            return created
+                os.close(folder)
+        except OSError as error:
+            raise _failure(key, error) from error
 
     def read(self, key: str) -> bytes:
         """The bytes of a plain file. Raises Missing, or Tampered for a link, device, pipe or directory in its place."""
         *folders, name = key_parts(key)
-        with system_calls_on(key), self._folder(folders, create=False) as folder:
-            file = os.open(name, _FILE, dir_fd=folder)
-            with os.fdopen(file, "rb") as stream:
-                if not stat.S_ISREG(os.fstat(file).st_mode):
+        try:
+            folder = self._opened(folders, create=False)
+            try:
+                file = os.open(name, _FILE, dir_fd=folder)
+            finally:
+                os.close(folder)
+            try:
+                found = os.fstat(file)
+                if not stat.S_ISREG(found.st_mode):
                     raise _not_plain(key)
-                return stream.read()
+                return _whole(file, found.st_size)
+            finally:
+                os.close(file)
+        except OSError as error:
+            raise _failure(key, error) from error
 
     def names(self, prefix: str) -> list[str]:
         """All keys below `prefix`, sorted. Links are listed, not followed; unfinished temporary files are not listed."""
@@ -105,14 +106,21 @@ class LocalBackend:
 
     @contextmanager
     def _folder(self, parts: list[str], *, create: bool) -> Iterator[int]:
-        folder = self._opened_root(create=create)
+        folder = self._opened(parts, create=create)
         try:
-            for part in parts:
-                outer, folder = folder, _opened(part, folder, create=create)
-                os.close(outer)
             yield folder
         finally:
             os.close(folder)
+
+    def _opened(self, parts: list[str], *, create: bool) -> int:
+        folder = self._opened_root(create=create)
+        for part in parts:
+            outer = folder
+            try:
+                folder = _opened(part, outer, create=create)
+            finally:
+                os.close(outer)
+        return folder
 
     def _opened_root(self, *, create: bool) -> int:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -135,6 +143,31 @@ def _opened(part: str, folder: int, *, create: bool) -> int:
         os.mkdir(part, dir_fd=folder)
     os.fsync(folder)
     return os.open(part, _FOLDER, dir_fd=folder)
+
+
+def _created(folder: int, name: str, data: bytes) -> bool:
+    if _exists(name, folder):
+        # Whoever linked it may have died before the directory reached the disk.
+        os.fsync(folder)
+        return False
+    temporary = _write_temporary(folder, name, data, CREATED_MODE)
+    try:
+        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        created = True
+    except FileExistsError:
+        created = False
+    finally:
+        with suppress(OSError):
+            os.unlink(temporary, dir_fd=folder)
+    os.fsync(folder)
+    return created
+
+
+def _whole(file: int, size: int) -> bytes:
+    pieces = []
+    while piece := os.read(file, size + 1):
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def _exists(name: str, folder: int) -> bool:
@@ -214,13 +247,13 @@ def system_calls_on(key: str) -> Iterator[None]:
     """Turns a failed system call on `key` into the EvidenceError that says what to do."""
     try:
         yield
-    except FileNotFoundError:
-        raise Missing(404, where=key, what="not found", fix="check the name and the evidence directory") from None
     except OSError as error:
         raise _failure(key, error) from error
 
 
 def _failure(key: str, error: OSError) -> EvidenceError:
+    if isinstance(error, FileNotFoundError):
+        return Missing(404, where=key, what="not found", fix="check the name and the evidence directory")
     got = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return EvidenceError(507, where=key, what="no space for evidence", got=got, fix="free space and clear the task")

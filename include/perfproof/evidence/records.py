@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, cast
 import rfc8785
 
 from perfproof.errors import EvidenceError, PerfproofError, Tampered
+from perfproof.evidence.canonical import canonical_bytes
 from perfproof.evidence.names import is_name
 from perfproof.strict import read_json
 from perfproof.telemetry import sha256_hex
@@ -21,6 +22,7 @@ MAX_ENTRY_BYTES = 1 << 20
 DIGEST = re.compile(r"[0-9a-f]{64}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z")
 ErrorClass: TypeAlias = type[PerfproofError]
+_TEXTS = ("run", "prev", "time", "type", "idem")
 _KEYS = frozenset(("v", "run", "seq", "prev", "time", "type", "actor", "attempt", "idem", "body"))
 
 
@@ -58,6 +60,7 @@ class EntryType(StrEnum):
     HANDOFF_COMPLETED = "handoff.completed"
 
 
+_TYPES = frozenset(EntryType)
 PUBLICATIONS = (EntryType.ARTIFACT_PUBLISHED, EntryType.ARTIFACT_SUPERSEDED)
 
 
@@ -182,7 +185,7 @@ class Entry:
 def canonical(value: Any, *, where: str, error: ErrorClass = EvidenceError) -> bytes:
     """`value` as RFC 8785 bytes. Raises `error` for what JSON cannot hold."""
     try:
-        return rfc8785.dumps(value)
+        return canonical_bytes(value)
     except (rfc8785.CanonicalizationError, RecursionError) as problem:
         raise error(
             422, where=where, what="not JSON", got=str(problem), fix="only text, finite numbers, booleans, null, lists and mappings"
@@ -193,8 +196,7 @@ def entry_time(moment: datetime) -> str:
     """`moment` as `2025-02-16T10:00:00.000Z`. Raises EvidenceError when it has no time zone."""
     if moment.tzinfo is None:
         raise EvidenceError(400, where="time", what="no time zone", got=moment.isoformat(), fix="pass an aware datetime")
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def idempotency(
@@ -226,12 +228,11 @@ def _malformed(document: Any) -> str | None:
         return "unknown version of the entry format"
     if type(document["seq"]) is not int or document["seq"] < 0:
         return "seq is not a number"
-    texts = ("run", "prev", "time", "type", "idem")
-    if not all(isinstance(document[key], str) for key in texts) or not isinstance(document["body"], dict):
+    if not all(isinstance(document[key], str) for key in _TEXTS) or not isinstance(document["body"], dict):
         return "a field has another type"
     if not DIGEST.fullmatch(document["prev"]) or not DIGEST.fullmatch(document["idem"]):
         return "prev or idem is not a digest"
-    if document["type"] not in EntryType.__members__.values():
+    if document["type"] not in _TYPES:
         return "unknown type of entry"
     if not _is_time(document["time"]):
         return "time is not a moment in UTC with milliseconds"

@@ -18,7 +18,7 @@ from itertools import islice
 from urllib.parse import quote, quote_plus
 
 from perfproof.errors import EvidenceError
-from perfproof.evidence.secret_shapes import SHAPES, SecretKind
+from perfproof.evidence.secret_shapes import SHAPES, SecretKind, Shape
 from perfproof.markdown import SPECIAL
 
 MASK = "***"
@@ -33,7 +33,17 @@ LARGE = 64 << 10
 SHORTEST_KNOWN = 8
 # A single word is a user, a host or a schema as often as a password, and evidence is full of words.
 _WORD = re.compile(r"[A-Za-z]{1,11}")
-_ANCHOR_BYTES = frozenset(byte for shape in SHAPES for anchor in shape.anchors for byte in anchor)
+
+
+def _clue_of(anchor: bytes) -> bytes:
+    return next((clue for clue in _CLUES if clue in anchor), b"")
+
+
+_ANCHORS = tuple((shape, anchor) for shape in SHAPES for anchor in shape.anchors)
+_ANCHOR_BYTES = frozenset(byte for _, anchor in _ANCHORS for byte in anchor)
+# What several anchors hold: content without it has none of them. Every entry of a log is searched, so this counts.
+_CLUES = (b"key", b"pass", b"xox", b"_live_", b"_test_", b"gh", b"gl")
+_BY_CLUE = tuple((clue, tuple(found for found in _ANCHORS if _clue_of(found[1]) == clue)) for clue in (*_CLUES, b""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +123,27 @@ def _spans(data: bytes, known: Sequence[str]) -> Iterator[tuple[int, int, int, S
     """Begin of the match, begin and end of the secret, and its kind, shape by shape."""
     lowered = data.lower()
     absent = _absent(lowered, _ANCHOR_BYTES)
-    for shape in SHAPES:
-        for anchor in shape.anchors:
-            if absent.isdisjoint(anchor) and anchor in lowered:
-                for place in _places(lowered, anchor):
-                    found = shape.find(data, place)
-                    if found is not None:
-                        yield (*found, shape.kind)
+    for shape, anchor in _possible(lowered, absent):
+        for place in _places(lowered, anchor):
+            found = shape.find(data, place)
+            if found is not None:
+                yield (*found, shape.kind)
     forms = tuple(_forms(known))
+    if not forms:
+        return
     absent = _absent(data, frozenset().union(*forms))
     for form in forms:
         if absent.isdisjoint(form) and form in data:
             yield from ((place, place, place + len(form), SecretKind.KNOWN) for place in _places(data, form))
+
+
+def _possible(lowered: bytes, absent: frozenset[int]) -> list[tuple[Shape, bytes]]:
+    """The anchors that `lowered` holds, each with its shape, in any order."""
+    found = []
+    for clue, anchors in _BY_CLUE:
+        if absent.isdisjoint(clue) and clue in lowered:
+            found += [(shape, anchor) for shape, anchor in anchors if absent.isdisjoint(anchor) and anchor in lowered]
+    return found
 
 
 def _absent(data: bytes, wanted: frozenset[int]) -> frozenset[int]:
