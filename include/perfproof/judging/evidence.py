@@ -25,7 +25,8 @@ class Evidence:
     `claimed` is at the stricter level of a claim, widened by the strongest dependence that the blocks do not rule out. If
     `can_claim` is false there are too few blocks for that level, and `claimed` has the usual one. `dependent`: blocks
     visibly depend on their neighbours and tell less than the fewest independent ones that decide; `found` is then widened
-    as `claimed` is, which seldom leaves anything decided.
+    as `claimed` is, which seldom leaves anything decided. `side_by_side`: the blocks were measured in pairs, compared as such
+    (`paired`) or not.
     """
 
     plain: Change
@@ -36,6 +37,7 @@ class Evidence:
     dependent: bool
     stretch: float
     paired: bool
+    side_by_side: bool
 
 
 def weigh(before: Sequence[float], after: Sequence[float], *, confidence: float, ordered: bool = True, paired: bool = False) -> Evidence:
@@ -59,10 +61,12 @@ def weigh(before: Sequence[float], after: Sequence[float], *, confidence: float,
     can_claim = min(len(before), len(after)) >= fewest
     strict = relative_change(before, after, confidence=claim_confidence(confidence), paired=compared) if can_claim else plain
     dependent = depends.too_strong(blocks_at_least(confidence))
-    stretch = depends.cautious_stretch if dependent else depends.stretch
+    ordinary = depends.stretch if twins else depends.stretch_apart
+    cautious = depends.cautious_stretch if twins else depends.cautious_stretch_apart
+    stretch = cautious if dependent else ordinary
     return Evidence(
-        plain=plain, found=plain.stretched(stretch), claimed=strict.stretched(depends.cautious_stretch), can_claim=can_claim,
-        dependence=depends, dependent=dependent, stretch=stretch, paired=compared,
+        plain=plain, found=plain.stretched(stretch), claimed=strict.stretched(cautious), can_claim=can_claim,
+        dependence=depends, dependent=dependent, stretch=stretch, paired=compared, side_by_side=twins,
     )  # fmt: skip
 
 

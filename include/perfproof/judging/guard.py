@@ -17,7 +17,7 @@ from perfproof.judging.levels import blocks_to_claim, chance_of_two_constants, c
 from perfproof.judging.noise import noise_warning
 from perfproof.judging.relative_change import Span, turned
 from perfproof.judging.verdicts import GuardLabel, GuardVerdict, Scale, blocks_at_least
-from perfproof.statistics.autocorrelation import CAUTION
+from perfproof.statistics.autocorrelation import growth_of_claim, growth_of_interval
 from perfproof.statistics.percent_change import exact, exact_median
 from perfproof.statistics.sample_size import more_blocks_to_decide
 from perfproof.telemetry import Direction, Unit
@@ -174,11 +174,13 @@ def _runs_needed(verdict: GuardVerdict, asked: _Asked, *, needed: int, confidenc
         # Beyond the margin it is "not worse at all" that must be excluded, and with the evidence that blame takes.
         least = max(least, blocks_to_claim(confidence) - have)
         distance = evidence.found.distance(evidence.found.estimate, 0.0)
-        level, caution = claim_confidence(confidence), CAUTION
+        level, growth = claim_confidence(confidence), growth_of_claim
     else:
         distance = evidence.found.distance(evidence.found.estimate, asked.sign * asked.limit)
-        level, caution = confidence, 0.0
-    runs = more_blocks_to_decide(evidence.found.deviation, distance, have=have, confidence=level, caution=caution)
+        level, growth = confidence, growth_of_interval
+    runs = more_blocks_to_decide(
+        evidence.found.deviation, distance, have=have, confidence=level, growth=growth, pairs=evidence.side_by_side
+    )
     return max(least, runs)
 
 

@@ -14,7 +14,7 @@ from perfproof.judging.noise import noise_warning
 from perfproof.judging.relative_change import turned
 from perfproof.judging.target_reason import target_reason
 from perfproof.judging.verdicts import TargetLabel, TargetVerdict, blocks_at_least
-from perfproof.statistics.autocorrelation import CAUTION
+from perfproof.statistics.autocorrelation import growth_of_claim, growth_of_interval
 from perfproof.statistics.effect_size import cliffs_delta
 from perfproof.statistics.percent_change import exact, exact_median, improvement
 from perfproof.statistics.sample_size import more_blocks_to_decide
@@ -139,12 +139,16 @@ def _target_label(verdict: TargetVerdict, evidence: Evidence, *, enough: bool, q
 def _runs_needed(verdict: TargetVerdict, evidence: Evidence, *, needed: int) -> int:
     found, have, sign = evidence.found, min(verdict.blocks), verdict.direction.sign
     distance = found.distance(found.estimate, sign * float(verdict.threshold_percent) / 100)
-    runs = more_blocks_to_decide(found.deviation, distance, have=have, confidence=verdict.confidence, caution=0.0)
+    pairs = evidence.side_by_side
+    runs = more_blocks_to_decide(
+        found.deviation, distance, have=have, confidence=verdict.confidence, growth=growth_of_interval, pairs=pairs
+    )
     if evidence.dependent:
         runs = max(runs, math.ceil(needed * evidence.dependence.stretch**2) - have)
     if verdict.meets_threshold:
         level = claim_confidence(verdict.confidence)
         nothing = found.distance(found.estimate, 0.0)
         runs = max(runs, blocks_to_claim(verdict.confidence) - have)
-        runs = max(runs, more_blocks_to_decide(found.deviation, nothing, have=have, confidence=level, caution=CAUTION))
+        more = more_blocks_to_decide(found.deviation, nothing, have=have, confidence=level, growth=growth_of_claim, pairs=pairs)
+        runs = max(runs, more)
     return runs

@@ -21,6 +21,7 @@ from perfproof.judging.levels import blocks_to_claim_one_of, claim_tail
 from perfproof.judging.measured_blocks import Block, Kind, Located, Side, in_pairs
 from perfproof.judging.relative_change import relative_change
 from perfproof.judging.verdicts import GuardLabel, GuardVerdict
+from perfproof.statistics.autocorrelation import growth_of_interval
 from perfproof.statistics.multiplicity import holm
 from perfproof.statistics.sample_size import MOST_BLOCKS, blocks_to_decide
 from perfproof.telemetry import Direction, Unit
@@ -94,7 +95,7 @@ def _reason(verdict: GuardVerdict, before: tuple[float, ...], after: tuple[float
     if verdict.baseline is None or verdict.ci_low is None:
         return f"Reported, not guarded. {verdict.reason}"
     noise = relative_change(before, after, confidence=verdict.confidence).deviation
-    needed = blocks_to_decide(noise, MARGIN, confidence=verdict.confidence, caution=0.0)
+    needed = blocks_to_decide(noise, MARGIN, confidence=verdict.confidence, growth=growth_of_interval, pairs=True)
     count = f"{needed} blocks" if needed < MOST_BLOCKS else f"{MOST_BLOCKS} or more blocks"
     return (
         f"Reported, not guarded: one block differs from the next by {100 * noise:.0f} %, so a margin of {100 * MARGIN:g} % would take about"

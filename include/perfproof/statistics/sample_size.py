@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from statistics import NormalDist
-
-from perfproof.statistics.autocorrelation import MOST
+from typing import Protocol
 
 # Beyond this nobody measures: the answer is a quieter metric, not more blocks.
 MOST_BLOCKS = 1000
 # The least efficiency that rank methods have against means, whatever the shape of the noise (J. L. Hodges and E. L. Lehmann,
 # Annals of Mathematical Statistics 27 (1956)); 0.955 if it is normal.
 RANK_EFFICIENCY = 0.864
-# The estimated dependence varies too, but not together with the shift: this share of its deviation enters the power.
-SHARE_OF_CHANCE = 0.5
+# Equally likely values of a standard normal variable, for the mean over what an estimate may be.
+_DRAWS = tuple(NormalDist().inv_cdf((number + 0.5) / 40) for number in range(40))
 
 
 def pooled_deviation(before: Sequence[float], after: Sequence[float]) -> float:
@@ -29,32 +28,43 @@ def pooled_deviation(before: Sequence[float], after: Sequence[float]) -> float:
     return math.sqrt(squares / freedom)
 
 
-def blocks_to_decide(deviation: float, distance: float, *, confidence: float, power: float = 0.8, caution: float | None = None) -> int:
-    """Blocks a side after which an interval at `confidence` (two-sided) excludes a value `distance` away.
+class Growth(Protocol):
+    """`perfproof.statistics.autocorrelation.growth_of_interval` or `growth_of_claim`."""
+
+    def __call__(self, r1: float, error: float, *, pairs: bool = False) -> float: ...
+
+
+def blocks_to_decide(
+    deviation: float, distance: float, *, confidence: float, power: float = 0.8, growth: Growth | None = None, pairs: bool = False
+) -> int:
+    """Blocks a side after which an interval at `confidence` (two-sided) excludes a value `distance` away, with probability `power`.
 
     n = 2 ((z_confidence * w + z_power) * deviation / distance)^2 / efficiency of ranks + (z_confidence * w)^2 / 4, the last
-    term for the noise being estimated itself (W. C. Guenther, The American Statistician 35 (1981)). w is 1, or with a
-    `caution` by how much the interval of independent blocks grows for the dependence that n of them seem to show (0), or
-    do not rule out (`perfproof.statistics.autocorrelation.CAUTION`). At most `MOST_BLOCKS`, which stands for "that many
-    or more".
+    term for the noise being estimated itself (W. C. Guenther, The American Statistician 35 (1981)). w is 1, or with `growth` what an
+    interval of independent blocks grows by for the dependence that they seem to show: it takes the estimate of the lag-1 coefficient
+    and its standard error, 1 / sqrt(values), and the power is the mean over what independent blocks estimate. At most `MOST_BLOCKS`,
+    which stands for "that many or more".
     """
     if deviation == 0:
         return 1
     if distance == 0 or deviation / distance > MOST_BLOCKS:
         return MOST_BLOCKS
-    error, beyond = NormalDist().inv_cdf(1 - (1 - confidence) / 2), NormalDist().inv_cdf(power)
+    error = NormalDist().inv_cdf(1 - (1 - confidence) / 2)
 
     def enough(blocks: int) -> bool:
-        wide = error * (1.0 if caution is None else _width(blocks, caution, beyond))
-        return blocks >= 2 * ((wide + beyond) * deviation / distance) ** 2 / RANK_EFFICIENCY + wide**2 / 4
+        if growth is None:
+            return _chance(blocks, error, deviation / distance) >= power
+        spread = 1 / math.sqrt(blocks if pairs else 2 * blocks)
+        chances = (_chance(blocks, error * growth(spread * z, spread, pairs=pairs), deviation / distance) for z in _DRAWS)
+        return sum(chances) >= power * len(_DRAWS)
 
     return _smallest(enough)
 
 
-def _width(blocks: int, caution: float, beyond: float) -> float:
-    """Growth of an interval for the dependence that `blocks` independent ones a side show by chance."""
-    r = min(MOST, (caution + SHARE_OF_CHANCE * beyond) / math.sqrt(2 * blocks))
-    return math.sqrt((1 + r) / (1 - r))
+def _chance(blocks: int, error: float, noise: float) -> float:
+    """The probability that an interval of `error` deviations excludes a value that is 1 / `noise` deviations of a block away."""
+    left = blocks - error**2 / 4
+    return NormalDist().cdf(math.sqrt(left * RANK_EFFICIENCY / 2) / noise - error) if left > 0 else 0.0
 
 
 def _smallest(enough: Callable[[int], bool]) -> int:
@@ -66,7 +76,9 @@ def _smallest(enough: Callable[[int], bool]) -> int:
     return high
 
 
-def more_blocks_to_decide(deviation: float, distance: float, *, have: int, confidence: float, caution: float | None = None) -> int:
+def more_blocks_to_decide(
+    deviation: float, distance: float, *, have: int, confidence: float, growth: Growth | None = None, pairs: bool = False
+) -> int:
     """Blocks a side beyond the `have` that are there; 1 at least, because these did not decide."""
-    needed = blocks_to_decide(deviation, distance, confidence=confidence, caution=caution)
+    needed = blocks_to_decide(deviation, distance, confidence=confidence, growth=growth, pairs=pairs)
     return min(MOST_BLOCKS, max(1, needed - have))
