@@ -14,9 +14,11 @@ from typing import Any
 from perfproof.config import Cost, LoadProfile, LoadTargets, Optimization, Service
 from perfproof.load.plan import Scenario
 from perfproof.moments import stamp
-from perfproof.scalability import fit_scalability
+from perfproof.prices import Price, price_of
+from perfproof.scalability_interval import ScalabilityInterval, scalability_interval
+from perfproof.throughput_limits import figures, room, target_rate, throughput_peak
+from perfproof.utilization import utilization
 
-HIGH_UTILIZATION_PERCENT = 80.0
 # Below this share of the offered rate a step was not sustained, whatever its latency was.
 SUSTAINED = 0.97
 
@@ -31,23 +33,38 @@ def capacity_document(
     optimizations: Sequence[Optimization],
     now: datetime,
     derived_from: Sequence[Mapping[str, str]],
+    observed: Sequence[Mapping[str, Any]] = (),
+    samples: Mapping[str, Mapping[str, Sequence[float]]] | None = None,
+    quoted: Price | None = None,
+    refused: str | None = None,
 ) -> dict[str, Any]:
     """`evidence/capacity.json`: one entry per service with capacity, utilization, scaling and cost.
 
-    `load_documents` are those of `perfproof.load.verdict.summarise`, `baseline` is `baseline-metrics.json`.
+    `load_documents` are those of `perfproof.load.verdict.summarise`, `baseline` is `baseline-metrics.json`, `observed` its field
+    `observed_peak`, `samples` the values of each utilization metric by service, and `quoted` the answer of the AWS Price List, or
+    `refused` why there is none.
     """
     entries = []
     for service in services:
         own = {d["scenario"]: d for d in load_documents if d["service"] == service.name}
-        capacity = _capacity(own.get(Scenario.STRESS), profile)
+        known = next((o for o in observed if o.get("service") == service.name), None)
+        capacity = _capacity(own.get(Scenario.STRESS), profile, known)
         cells = [c for c in baseline["cells"] if c["service"] == service.name]
         entries.append(
             {
                 "service": service.name,
                 "capacity": capacity,
-                "utilization": _utilization(service, cells, profile.peak.rate),
+                "utilization": utilization(
+                    service, cells, peak_rate=capacity["room"]["target_rate"], samples=(samples or {}).get(service.name, {})
+                ),
                 "scaling": _scaling(service, capacity, profile.peak.rate),
-                "cost": _cost(service, capacity, own.get(Scenario.PEAK), cost, optimizations),
+                "cost": _cost(
+                    service,
+                    capacity,
+                    own.get(Scenario.PEAK),
+                    optimizations,
+                    price_of(service.name, cost=cost, quoted=quoted, refused=refused),
+                ),
             }
         )
     return {
@@ -59,12 +76,17 @@ def capacity_document(
     }
 
 
-def _capacity(stress: Mapping[str, Any] | None, profile: LoadProfile) -> dict[str, Any]:
-    """The highest step that holds the targets with all below it, the first that does not, and the fitted law."""
+def _capacity(stress: Mapping[str, Any] | None, profile: LoadProfile, observed: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The highest step that holds the targets with all below it, the first that does not, the fitted law, and the room to the target."""
+    target = target_rate(profile.peak.rate, observed)
     nothing = {"knee_rate": None, "first_breach": None, "headroom_percent": None, "headroom_is_lower_bound": None}
     if stress is None or not stress["valid"]:
         why = "no stress test" if stress is None else "the stress test is invalid: " + "; ".join(stress["invalid_reasons"])
-        return {**nothing, "reason": why, "steps": [], "scalability": {"fit": None, "reason": why}}
+        peak = throughput_peak(why, tested=None)
+        return {
+            **nothing, "reason": why, "steps": [], "scalability": {"fit": None, "reason": why}, "throughput_peak": peak,
+            "room": room(target, knee=None, breach=None, peak=peak, reason=why),
+        }  # fmt: skip
     steps = [{**step, "breaches": _breaches(step, profile.targets)} for step in stress["steps"]]
     knee: float | None = None
     breach: dict[str, Any] | None = None
@@ -76,7 +98,9 @@ def _capacity(stress: Mapping[str, Any] | None, profile: LoadProfile) -> dict[st
         knee = step["rate"]
     reason = None if knee is not None else "not even the lowest step holds the targets"
     sustained = [s for s in steps if s["complete"]]
-    fit = fit_scalability([s["concurrency"] for s in sustained], throughput=[s["throughput"] for s in sustained])
+    concurrency = [s["concurrency"] for s in sustained]
+    law = scalability_interval(concurrency, throughput=[s["throughput"] for s in sustained])
+    peak = throughput_peak(law, tested=max(concurrency, default=None))
     return {
         "knee_rate": knee,
         "first_breach": breach,
@@ -84,13 +108,17 @@ def _capacity(stress: Mapping[str, Any] | None, profile: LoadProfile) -> dict[st
         "headroom_is_lower_bound": None if knee is None else breach is None,
         "reason": reason,
         "steps": steps,
-        "scalability": _scalability(fit),
+        "scalability": _scalability(law),
+        "throughput_peak": peak,
+        "room": room(target, knee=knee, breach=None if breach is None else breach["rate"], peak=peak, reason=reason),
     }
 
 
-def _scalability(fit: Any) -> dict[str, Any]:
-    if isinstance(fit, str):
-        return {"fit": None, "reason": fit}
+def _scalability(law: ScalabilityInterval | str) -> dict[str, Any]:
+    """The law's parameters, and `intervals` of them; without intervals nothing is known of the fit, so there is none."""
+    if isinstance(law, str):
+        return {"fit": None, "intervals": None, "reason": law}
+    fit = law.fit
     values = {
         "rate_of_one": fit.rate_of_one,
         "contention": fit.contention,
@@ -100,7 +128,8 @@ def _scalability(fit: Any) -> dict[str, Any]:
         "contention_limit": fit.contention_limit,
         "r_squared": fit.r_squared,
     }
-    return {"fit": {k: None if v is None else float(f"{v:.4g}") for k, v in values.items()}, "reason": None}
+    intervals = {name: figures(getattr(law, name)) for name in ("rate_of_one", "contention", "coherency")}
+    return {"fit": {k: None if v is None else float(f"{v:.4g}") for k, v in values.items()}, "intervals": intervals, "reason": None}
 
 
 def _breaches(step: Mapping[str, Any], targets: LoadTargets) -> list[str]:
@@ -119,42 +148,6 @@ def _breaches(step: Mapping[str, Any], targets: LoadTargets) -> list[str]:
     return breaches
 
 
-def _utilization(service: Service, cells: Sequence[Mapping[str, Any]], peak_rate: float) -> list[dict[str, Any]]:
-    """One entry per utilization cell of the baseline, against the declared limit of the resource it names."""
-    throughput = next((c["value"] for c in cells if c["kind"] == "throughput" and c["value"]), None)
-    entries = []
-    for cell in (c for c in cells if c["kind"] == "utilization"):
-        resource, limit, unit = _resource(str(cell["metric_name"]), service)
-        value = cell["value"]
-        known = value is not None and math.isfinite(value)
-        # CPU grows with the requests; memory does not, so it is not carried over to the peak.
-        at_peak = value * peak_rate / throughput if known and throughput and resource == "cpu" else None
-        high = known and max(value, at_peak or 0.0) > HIGH_UTILIZATION_PERCENT
-        entries.append(
-            {
-                "metric": cell["metric_name"],
-                "resource": resource,
-                "percent": value,
-                "limit": limit,
-                "limit_unit": unit,
-                "used": round(value / 100 * limit, 3) if known and limit is not None else None,
-                "at_request_rate": throughput,
-                "projected_percent_at_peak": None if at_peak is None else round(at_peak, 1),
-                "assessment": "unknown" if not known else "high" if high else "within limits",
-                "reasons": list(cell["reasons"]),
-            }
-        )
-    return entries
-
-
-def _resource(metric: str, service: Service) -> tuple[str, float | None, str | None]:
-    if "cpu" in metric.lower():
-        return "cpu", service.limits.cpu_cores, "cores"
-    if "mem" in metric.lower():
-        return "memory", service.limits.memory_mib, "MiB"
-    return "other", None, None
-
-
 def _scaling(service: Service, capacity: Mapping[str, Any], peak_rate: float) -> dict[str, Any]:
     """The declared policy, and how many instances like the tested one the peak needs by the measured knee."""
     knee = capacity["knee_rate"]
@@ -169,19 +162,20 @@ def _cost(
     service: Service,
     capacity: Mapping[str, Any],
     peak: Mapping[str, Any] | None,
-    cost: Cost,
     optimizations: Sequence[Optimization],
+    price: Price,
 ) -> dict[str, Any]:
     """Cost per 1,000 requests = hourly cost / (3.6 x requests/s), at the peak and at the knee; what each plan may change.
 
     The hourly cost is that of the declared limits of one instance.
     """
-    hourly = service.limits.cpu_cores * cost.core_hour + service.limits.memory_mib / 1024 * cost.gib_hour
+    hourly = price.hourly(service.limits)
     peak_rate = peak["throughput"] if peak is not None and peak["valid"] else None
     knee = capacity["knee_rate"]
     own = [o for o in optimizations if o.service == service.name]
     return {
         "hourly": round(hourly, 6),
+        "price": price.document(),
         "per_1000_at_peak": per_1000_requests(hourly, rate=peak_rate),
         "per_1000_at_knee": per_1000_requests(hourly, rate=knee),
         "optimizations": [

@@ -16,8 +16,8 @@ def capacity_markdown(document: Mapping[str, Any]) -> str:
         f"Analyzed at {text(document['analyzed_at'])}. Expected peak: {text(_number(document['peak_rate'], 'requests/s'))}.",
         *(_capacity(s, document["peak_rate"]) for s in services),
         "## Utilization",
-        "From the baseline's cells, against the limits that the protocol file declares for one instance. The projection to "
-        "the peak assumes that CPU grows in proportion to the requests.",
+        "From the baseline's cells and samples, against the limits that the protocol file declares for one instance. The projection "
+        "to the target rate assumes that CPU grows in proportion to the requests.",
         *(_utilization(s) for s in services),
         "## Scaling policies",
         *(_scaling(s) for s in services),
@@ -49,8 +49,8 @@ def _capacity(entry: Mapping[str, Any], peak_rate: float) -> str:
         ]
         header = ("Offered req/s", "Answered req/s", "In service", "p95 ms", "p99 ms", "Errors %", "Targets")
         parts.append(table(header, rows))
-    parts.append(_law(capacity["scalability"]))
-    return "\n\n".join(parts)
+    parts += [_law(capacity["scalability"]), _peak(capacity.get("throughput_peak")), _room(capacity.get("room"))]
+    return "\n\n".join(part for part in parts if part)
 
 
 def _knee(capacity: Mapping[str, Any], peak_rate: float) -> str:
@@ -80,14 +80,39 @@ def _law(scalability: Mapping[str, Any]) -> str:
         f"Universal Scalability Law: one request at a time {text(_number(fit['rate_of_one'], 'requests/s'))}, contention "
         f"{text(fit['contention'])}, coherency {text(fit['coherency'])}, R squared {text(fit['r_squared'])}."
     )
-    if fit["peak_throughput"] is not None:
+    intervals = [f"{n.replace('_', ' ')} {_between(v)}" for n, v in (scalability.get("intervals") or {}).items()]
+    return sentence + (f" At 95 percent: {text('; '.join(intervals))}." if intervals else "")
+
+
+def _peak(peak: Mapping[str, Any] | None) -> str:
+    """Where throughput is highest, or that no knee is claimed; what the law says beyond the tested range is called an extrapolation."""
+    if peak is None:
+        return ""
+    if peak["status"] == "reached":
+        most, place = peak["throughput"], peak["concurrency"]
         return (
-            f"{sentence} Throughput is highest with {text(_number(fit['peak_concurrency']))} requests in service, at "
-            f"{text(_number(fit['peak_throughput'], 'requests/s'))}. Beyond the measured steps this is an extrapolation."
+            f"Knee: throughput is highest at {text(_number(most['value'], 'requests/s'))} ({text(_between(most))}) with "
+            f"{text(_number(place['value']))} requests in service ({text(_between(place))}), all of it within the tested range."
         )
-    if fit["contention_limit"] is not None:
-        return f"{sentence} Throughput levels off at {text(_number(fit['contention_limit'], 'requests/s'))}. This is an extrapolation."
-    return sentence
+    return f"Knee: {text(peak['status'])}. {text(peak['reason'])}."
+
+
+def _room(room: Mapping[str, Any] | None) -> str:
+    if room is None:
+        return ""
+    target = f"Target: {text(_number(room['target_rate'], 'requests/s'))} ({text(room['target_source'])})."
+    if room["reason"]:
+        return f"{target} Headroom and instances are unknown: {text(room['reason'])}."
+    spare, count = room["headroom_percent"], room["instances_n_plus_2"]
+    return (
+        f"{target} Headroom {text(_number(spare['value'], 'percent'))} ({text(_between(spare))}). With two instances to spare (N+2) the "
+        f"target needs {text(_number(count['value']))} instances ({text(_between(count))}). From {text(room['basis'])}."
+    )
+
+
+def _between(figures: Mapping[str, Any]) -> str:
+    low, high = (figures.get(end) for end in ("low", "high"))
+    return f"{'open' if low is None else f'{low:.6g}'} to {'open' if high is None else f'{high:.6g}'}"
 
 
 def _utilization(entry: Mapping[str, Any]) -> str:
@@ -99,13 +124,20 @@ def _utilization(entry: Mapping[str, Any]) -> str:
             _number(u["percent"], "percent"),
             _number(u["used"], u["limit_unit"] or ""),
             _number(u["limit"], u["limit_unit"] or ""),
+            *(_percentile((u.get("percentiles") or {}).get(name)) for name in ("p50", "p95", "p99")),
             _number(u["projected_percent_at_peak"], "percent"),
             u["assessment"] + (f" ({', '.join(u['reasons'])})" if u["reasons"] else ""),
         )
         for u in entry["utilization"]
     ]
-    header = ("Metric", "Utilization", "Used", "Limit", "Projected at peak", "Assessment")
+    header = ("Metric", "Utilization", "Used", "Limit", "p50", "p95", "p99", "Projected at target", "Assessment")
     return f"**{text(entry['service'])}**\n\n{table(header, rows)}"
+
+
+def _percentile(figures: Mapping[str, Any] | None) -> str:
+    if not figures or figures["value"] is None:
+        return f"unknown ({(figures or {}).get('reason') or 'no samples'})"
+    return f"{_number(figures['value'], 'percent')} ({_between(figures)})"
 
 
 def _scaling(entry: Mapping[str, Any]) -> str:
@@ -124,7 +156,7 @@ def _cost(entry: Mapping[str, Any], currency: str) -> str:
     line = (
         f"**{text(entry['service'])}**: {text(_number(cost['hourly'], currency))} per hour and instance; per 1,000 requests "
         f"{text(_number(cost['per_1000_at_peak'], currency))} at the peak, "
-        f"{text(_number(cost['per_1000_at_knee'], currency))} at the measured limit."
+        f"{text(_number(cost['per_1000_at_knee'], currency))} at the measured limit.{_price(cost.get('price'))}"
     )
     if not cost["optimizations"]:
         return line
@@ -139,6 +171,17 @@ def _cost(entry: Mapping[str, Any], currency: str) -> str:
     ]
     header = ("Optimization", "Expected gain", "Limit if reached", "Per 1,000 requests if reached")
     return f"{line}\n\n{table(header, rows)}"
+
+
+def _price(price: Mapping[str, Any] | None) -> str:
+    """The price that was used, where it is from and of which day."""
+    if price is None:
+        return ""
+    rates = (("core_hour", "per core and hour"), ("gib_hour", "per GiB and hour"), ("instance_hour", "per hour"))
+    told = ", ".join(f"{_number(price[key], str(price['currency']))} {words}" for key, words in rates if price.get(key) is not None)
+    instance = f" of {price['instance']} ({price.get('vcpu')} vCPU, {price.get('gib')} GiB)" if price.get("instance") else ""
+    note = f" {price['note']}." if price.get("note") else ""
+    return " " + text(f"Price{instance}: {told}; {price['source']}, {price.get('as_of') or 'the day is not stated'}.{note}")
 
 
 def _number(value: float | None, unit: str = "") -> str:

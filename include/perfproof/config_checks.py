@@ -11,12 +11,14 @@ from perfproof.config_refusals import IDENTIFIER as IDENTIFIER
 from perfproof.config_refusals import check_identifier as _check_identifier
 from perfproof.config_refusals import check_unique as _unique
 from perfproof.config_refusals import refusal as _refuse
+from perfproof.instrumentation_checks import check_instrumentation, check_recipient
 from perfproof.load_checks import check_endpoints, check_load
 from perfproof.role_checks import MAX_EXPIRY_DAYS as MAX_EXPIRY_DAYS
 from perfproof.role_checks import STEPS as STEPS
 from perfproof.role_checks import TASK_OWNER as TASK_OWNER
 from perfproof.role_checks import check_approvals, check_roles
 from perfproof.service_checks import check_service
+from perfproof.source_checks import check_sources
 
 if TYPE_CHECKING:
     from perfproof.config import Protocol
@@ -43,7 +45,10 @@ def check_protocol(protocol: Protocol, *, where: str) -> None:
     _check_texts(protocol, where)
     _check_prerequisites(protocol, where)
     _check_environment(protocol, where)
-    _check_sources(protocol, where)
+    check_sources(protocol, where)
+    for source in protocol.sources:
+        if source.path:
+            check_relative(source.path, f"{where}.sources[{source.name}].path")
     check_baseline(protocol.baseline, f"{where}.baseline")
     if not protocol.services:
         raise _refuse(131, f"{where}.services", "no services", "name at least one service")
@@ -52,10 +57,12 @@ def check_protocol(protocol: Protocol, *, where: str) -> None:
         check_service(protocol, service, f"{where}.services[{service.name}]")
     if not any(s.metric(protocol.target_metric) for s in protocol.services):
         raise _refuse(132, f"{where}.target_metric", "no service has this metric", "name a metric of a service", got=protocol.target_metric)
-    check_load(protocol.load, f"{where}.load")
+    check_load(protocol.load, f"{where}.load", services=len(protocol.services))
     check_endpoints(protocol, where)
     _check_optimizations(protocol, where)
-    check_cost(protocol.cost, f"{where}.cost")
+    names = [s.name for s in protocol.services]
+    check_cost(protocol.cost, f"{where}.cost", services=names)
+    check_instrumentation(protocol.instrumentation, f"{where}.instrumentation", services=names)
 
 
 def check_schema_version(document: Mapping[str, Any], *, where: str) -> None:
@@ -78,7 +85,11 @@ def _check_texts(protocol: Protocol, where: str) -> None:
     recipients = [("next_protocol", protocol.distribution.next_protocol), ("monitoring", protocol.distribution.monitoring)]
     recipients += [(f"report[{index}]", recipient) for index, recipient in enumerate(protocol.distribution.report)]
     for name, recipient in recipients:
-        check_relative(recipient.directory, f"{where}.distribution.{name}.directory")
+        check_recipient(recipient, f"{where}.distribution.{name}")
+        if recipient.directory is not None:
+            check_relative(recipient.directory, f"{where}.distribution.{name}.directory")
+    if protocol.instrumentation.git is not None:
+        check_relative(protocol.instrumentation.git.repository, f"{where}.instrumentation.git.repository")
     for service in protocol.services:
         for side, endpoint in (("baseline", service.endpoints.baseline), ("candidate", service.endpoints.candidate)):
             if endpoint is not None and endpoint.pid_file is not None:
@@ -90,7 +101,13 @@ def _check_environment(protocol: Protocol, where: str) -> None:
     if not environment.name.strip():
         raise _refuse(196, f"{where}.environment.name", "empty", "write the name that the target answers at build_path")
     _unique([check.name for check in environment.mirrors_production], f"{where}.environment.mirrors_production", "fact")
+    asked = any(source.kind == "prometheus" for source in protocol.sources)
     for check in environment.mirrors_production:
+        if check.kind == "metric" and not asked:
+            raise _refuse(
+                255, f"{where}.environment.mirrors_production[{check.name}]", "a metric is asked of Prometheus, and there is none",
+                "declare a source of kind prometheus, or read the fact by sql",
+            )  # fmt: skip
         check_not_negative(check.tolerance, f"{where}.environment.mirrors_production[{check.name}].tolerance", most=1)
 
 
@@ -129,24 +146,6 @@ def check_relative(path: str, where: str) -> None:
         raise _refuse(146, where, "not a path inside the workspace", "give a relative path without ..", got=path)
 
 
-def _check_sources(protocol: Protocol, where: str) -> None:
-    _unique([s.name for s in protocol.sources], f"{where}.sources", "source")
-    artifacts = {a.name for a in protocol.prerequisites}
-    needs = {"prometheus": ("connection", "probe"), "json_lines": ("path",), "artifact": ("artifact",)}
-    for source in protocol.sources:
-        place = f"{where}.sources[{source.name}]"
-        _check_identifier(source.name, f"{place}.name")
-        for key in needs[source.kind]:
-            if not getattr(source, key):
-                raise _refuse(147, place, f"a source of kind {source.kind} needs {key}", f"add {key}")
-        if source.path:
-            check_relative(source.path, f"{place}.path")
-        if source.artifact and source.artifact not in artifacts:
-            raise _refuse(148, f"{place}.artifact", "not among the prerequisites", "add it there", got=source.artifact)
-    if not any(s.provides == "metrics" and s.critical for s in protocol.sources):
-        raise _refuse(149, f"{where}.sources", "no critical source of metrics", "declare one")
-
-
 def _check_optimizations(protocol: Protocol, where: str) -> None:
     _unique([o.id for o in protocol.optimizations], f"{where}.optimizations", "optimization")
     services = {s.name for s in protocol.services}
@@ -156,7 +155,7 @@ def _check_optimizations(protocol: Protocol, where: str) -> None:
             raise _refuse(170, f"{place}.id", "not an id", "write it like OPT-001", got=optimization.id)
         if optimization.service not in services:
             raise _refuse(171, f"{place}.service", "unknown service", "name one of the services", got=optimization.service)
-        if protocol.person(optimization.owner) is None:
+        if protocol.person(optimization.owner or "") is None:
             raise _refuse(172, f"{place}.owner", "not a person of any role", "add the person to a role", got=optimization.owner)
         if not 0 < optimization.expected_gain_percent < 100:
             raise _refuse(173, f"{place}.expected_gain_percent", "out of range", "0 to 100", got=optimization.expected_gain_percent)

@@ -1,7 +1,8 @@
 """Hypotheses: what the baseline makes suspect, what would confirm it, and what the diagnostics then said.
 
-Before the diagnostics there is only the baseline, so a suspicion rests on the resource utilization that goes with a
-symptom. Where the baseline says nothing, the cause stays unknown.
+Before the diagnostics there are the baseline and the intake, so a suspicion rests on the resource utilization that goes with a
+symptom, and on the spans that take the time in the traces of sources. Where neither says anything, the cause stays unknown. What
+happened shortly before is noted beside a hypothesis and supports none. `perfproof.hypothesis_results` marks them by the measured result.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from perfproof import markdown
 from perfproof.config import Cause, Service
 from perfproof.findings import MINOR, DiagnosticFinding, findings_of
 from perfproof.telemetry import MetricKind, Unit
+from perfproof.trace_support import MOST_PERCENT, TraceSupport, trace_support
 
 # Utilization in percent of the limit. Below LOW a slow service waits rather than computes; above HIGH it computes; from
 # NEAR on, queues at the resource itself explain latency (at 85 percent a single server's queue holds about 6 requests).
 LOW = 30.0
 HIGH = 70.0
 NEAR = 85.0
+MAX_COINCIDENCES = 5
 
 CONFIRMED_BY = {
     Cause.CODE_HOT_PATH: "A profile under load in which one path of the code carries at least 15 percent of the CPU samples.",
@@ -40,13 +43,15 @@ def formulate(
     """`evidence/hypotheses.json` (shape 4): per symptom of the baseline the causes that it makes suspect.
 
     Symptoms are objectives that are not met, pain points of the intake, and the target metric of the cycle. A symptom
-    without a suspicion is listed under `unknown`, with what the baseline lacks.
+    without a suspicion is listed under `unknown`, with what the baseline lacks. `observations` {kind: traces | timeline, text,
+    supports} are what the intake's traces say about the cause (supports true or false), and coincidences in time (supports null).
     """
     hypotheses: list[dict[str, Any]] = []
     unknown: list[dict[str, Any]] = []
     for service in services:
         for metric, symptom in _symptoms(service, intake, baseline, target_metric):
-            suspicions, lacking = _suspicions(service, metric, baseline)
+            support = trace_support(intake.get("traces") or (), service=service, metric=metric)
+            suspicions, lacking = _suspicions(service, metric, baseline, support)
             if not suspicions:
                 unknown.append({"service": service.name, "symptom": symptom, "metric": metric, "reason": lacking})
             for cause, why in suspicions:
@@ -60,6 +65,7 @@ def formulate(
                         "confirming_evidence": CONFIRMED_BY[cause],
                         "metric": metric,
                         "baseline": dict(baseline_reference),
+                        "observations": _observations(service, cause, support, intake),
                         "status": "open",
                         "status_reason": "The diagnostics have not run yet.",
                     }
@@ -90,7 +96,34 @@ def _symptoms(service: Service, intake: Mapping[str, Any], baseline: Mapping[str
     return list(found.items())
 
 
-def _suspicions(service: Service, metric: str, baseline: Mapping[str, Any]) -> tuple[list[tuple[Cause, str]], str]:
+def _observations(service: Service, cause: Cause, support: TraceSupport | None, intake: Mapping[str, Any]) -> list[dict[str, Any]]:
+    traced = support.observation(cause) if support else None
+    near = [c for c in intake.get("coincidences") or () if c["service"] == service.name][-MAX_COINCIDENCES:]
+    return [*([traced] if traced else []), *({"kind": "timeline", "text": str(c["what"]), "supports": None} for c in near)]
+
+
+def _suspicions(
+    service: Service, metric: str, baseline: Mapping[str, Any], support: TraceSupport | None
+) -> tuple[list[tuple[Cause, str]], str]:
+    found, lacking = _by_utilization(service, metric, baseline)
+    spec = service.metric(metric)
+    if support is None or spec is None or spec.kind not in (MetricKind.LATENCY, MetricKind.THROUGHPUT):
+        return found, lacking
+    causes = {cause for cause, _ in found}
+    if support.database >= MOST_PERCENT and Cause.DATABASE_CONTENTION not in causes:
+        found.append((Cause.DATABASE_CONTENTION, f"{support.text('database', support.database)}: the database is suspected"))
+    if support.own >= MOST_PERCENT and not causes and not _knows_cpu(service, baseline):
+        # A service whose CPU is idle does not compute in its own spans: it waits for something that nobody traces.
+        found.append((Cause.CODE_HOT_PATH, f"{support.text('own', support.own)}: a code hot path is possible"))
+    return found, f"{lacking}; {support.elsewhere}, so another service is what requests wait for" if support.elsewhere else lacking
+
+
+def _knows_cpu(service: Service, baseline: Mapping[str, Any]) -> bool:
+    cells = _cells(baseline, service.name)
+    return any(m.kind is MetricKind.UTILIZATION and "cpu" in m.name and m.name in cells for m in service.metrics)
+
+
+def _by_utilization(service: Service, metric: str, baseline: Mapping[str, Any]) -> tuple[list[tuple[Cause, str]], str]:
     cells = _cells(baseline, service.name)
     spec = service.metric(metric)
     used = {
@@ -124,7 +157,11 @@ def _kind(value: float) -> str:
 def update_status(
     hypotheses: Mapping[str, Any], *, profiles: Sequence[Mapping[str, Any]], plans: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """A copy of `hypotheses` with each status decided by the diagnostics: confirmed, refuted, or still open, and why."""
+    """A copy of `hypotheses` with each status decided by the diagnostics: confirmed, refuted, or still open, and why.
+
+    Traces neither confirm nor refute, for they tell where the time is spent and not why; but what they support is not refuted by
+    statements that show nothing.
+    """
     updated = copy.deepcopy(dict(hypotheses))
     findings = findings_of(profiles, plans)
     for hypothesis in updated["hypotheses"]:
@@ -151,17 +188,18 @@ def _decide(
             return "open", f"The service {why}."
         return "refuted", "No path of the code carries 15 percent of the CPU samples: the time divides into small parts."
     if cause is Cause.DATABASE_CONTENTION:
+        traced = next((str(o["text"]) for o in hypothesis.get("observations") or () if o["kind"] == "traces" and o["supports"]), None)
+        also = f" Yet {traced}." if traced else ""
         read = next((s for s in plans["services"] if s["service"] == service), None) if plans else None
         if read is None or not read["statements"]:
-            return "open", "No query plans or statement statistics of the service's database were read."
+            return "open", f"No query plans or statement statistics of the service's database were read.{also}"
         large = [s for s in read["statements"] if (s["share_percent"] or 0.0) >= 100 * MINOR]
         unread = sum(1 for s in large if not s["analyzed"])
         if unread:
-            return "open", f"{unread} of {len(large)} large statements could not be run for their plan, and the others show nothing."
-        return (
-            "refuted",
-            f"None of the {len(large)} statements with at least 5 percent of the time reads in vain or spills, and none repeats.",
-        )
+            return "open", f"{unread} of {len(large)} large statements could not be run for their plan, and the others show nothing.{also}"
+        shown = f"None of the {len(large)} statements with at least 5 percent of the time reads in vain or spills, and none repeats."
+        # Locks, a pool that is too small or a slow network are not seen in plans.
+        return ("open", f"{shown}{also}") if traced else ("refuted", shown)
     return "open", "Neither a profile nor a query plan shows a limit of the infrastructure: the stress test and the capacity analysis do."
 
 
@@ -176,6 +214,7 @@ def hypothesis_log(hypotheses: Mapping[str, Any]) -> str:
             ["Evidence that would confirm", h["confirming_evidence"]],
             ["Metric", h["metric"]],
             ["Baseline", f"{h['baseline']['name']}, SHA-256 {h['baseline']['sha256']}"],
+            *([_observed(o), o["text"]] for o in h.get("observations") or ()),
             ["Status", f"{h['status']}: {h['status_reason']}"],
         ]
         parts += [f"## {markdown.text(h['id'])}", markdown.table(["", ""], rows)]
@@ -185,3 +224,7 @@ def hypothesis_log(hypotheses: Mapping[str, Any]) -> str:
         rows = [[u["service"], u["symptom"], u["metric"], u["reason"]] for u in hypotheses["unknown"]]
         parts += ["## Cause unknown", markdown.table(["Service", "Symptom", "Metric", "Why it is unknown"], rows)]
     return "\n\n".join(parts) + "\n"
+
+
+def _observed(observation: Mapping[str, Any]) -> str:
+    return {True: "Traces support it", False: "Traces do not support it"}.get(observation["supports"], "Coincidence in time, no cause")

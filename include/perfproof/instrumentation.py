@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from perfproof import markdown as md
-from perfproof.config import Service
+from perfproof.config import CloudWatchTarget, Service
 from perfproof.moments import stamp
 from perfproof.slo import ALERT_WINDOWS
 from perfproof.slos.exports import exported_files
@@ -47,12 +47,12 @@ def instrumentation_files(*, service: Service, updates: Sequence[Update]) -> dic
     }
 
 
-def slo_files(updates: Sequence[Update]) -> dict[str, bytes]:
+def slo_files(updates: Sequence[Update], *, cloudwatch: CloudWatchTarget | None = None) -> dict[str, bytes]:
     """The files that make the burn-rate alerts of `updates` live, by name: rules with their test, OpenSLO, Sloth, CloudWatch.
 
     They lie in a directory of their own, so that what reads all files of one kind beside it finds only what it can read.
     """
-    return exported_files(proposed_objectives(updates))
+    return exported_files(proposed_objectives(updates), cloudwatch=cloudwatch)
 
 
 def _json(document: Mapping[str, Any]) -> bytes:
@@ -138,19 +138,22 @@ def instrumentation_log(
     service: Service,
     updates: Sequence[Update],
     files: Mapping[str, Mapping[str, str]],
-    directory: str,
+    directory: str | None,
     validation_ref: Mapping[str, str],
     builds: Mapping[str, str],
     now: datetime,
+    where: Sequence[str] = (),
 ) -> str:
     """`instrumentation-update-log.md`. `state` is `prepared` or `applied`; `files` maps each name to its digest.
+
+    `where` are lines of Markdown about what was changed at which place, made by `perfproof.applied_instrumentation`.
 
     The three headings are the spec's (phase 3, step 3): dashboards, alerts and tracing. Files beside those of the headings hold
     the same objectives for other tools, and are listed under the alerts.
     """
     meaning = {
         "prepared": "Nothing is changed yet: the files below take effect after the SLO approval.",
-        "applied": "The SLO update is approved, and the files below are in the directory that monitoring reads.",
+        "applied": "The SLO update is approved, and what is below was put where the last section says.",
     }[state]
     lines = [
         "# Instrumentation update log",
@@ -160,7 +163,7 @@ def instrumentation_log(
         + ", ".join(f"{side} {md.code(build)}" for side, build in builds.items())
         + ".",
         f"- Follows from {md.code(validation_ref['name'])}, SHA-256 {md.code(validation_ref['sha256'])}.",
-        f"- Directory: {md.code(directory)}",
+        *([f"- Directory: {md.code(directory)}"] if directory else []),
         "",
     ]
     said = {
@@ -174,6 +177,8 @@ def instrumentation_log(
         if heading == "Alerts":
             lines += _burn_rate_lines(updates, {other: files[other] for other in files if other not in (RULES, DASHBOARD, TRACING)})
         lines.append("")
+    if where:
+        lines += ["## What was changed, and where", "", *where, ""]
     return "\n".join(lines)
 
 

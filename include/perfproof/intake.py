@@ -1,7 +1,8 @@
 """The intake report: what monitoring, incidents and deployments say about the services, and which pains follow from it.
 
 A pain point is derived, never invented: a target that is missed, an incident that names the service, an item that the last
-cycle left. What nobody told us is listed under `unknown` and stays UNKNOWN.
+cycle left; `perfproof.pain_points` ranks them. `perfproof.timeline` joins everything on one line of time, `perfproof.watched` says which
+objectives have an alert. What nobody told us is listed under `unknown` and stays UNKNOWN.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from perfproof.config import Protocol, Provides, Service, Slo, Source
+from perfproof.config import Protocol, Provides, Service, Source
 from perfproof.errors import TelemetryError
 from perfproof.moments import stamp
+from perfproof.pain_points import UNKNOWN
+from perfproof.pain_points import pain_points as pain_points
 from perfproof.parameters import Parameters
-from perfproof.telemetry import MetricSpec
+from perfproof.timeline import coincidences, timeline
+from perfproof.watched import watch_findings, watched_objectives
 
-UNKNOWN = "UNKNOWN"
 # What an intake report aggregates from sources; metrics come from the baseline's cells.
 COLLECTED = (Provides.ALERTS, Provides.INCIDENTS, Provides.DEPLOYMENTS, Provides.BACKLOG)
 
@@ -102,6 +105,21 @@ def intake_report(
         {"service": cell["service"], "metric": cell["metric_name"], **{key: cell[key] for key in ("value", "unit", "timestamp")}}
         for cell in baseline["cells"]
     ]
+    found_pains = pain_points(
+        services, metrics=metrics, slos=baseline["slos"], incidents=found[Provides.INCIDENTS], backlog=found[Provides.BACKLOG], now=now
+    )
+    moments = {(m["service"], m["metric"]): m["timestamp"] for m in metrics}
+    missed = [
+        {"service": p["service"], "symptom": p["symptom"], "at": moments[p["service"], p["metric"]]}
+        for p in found_pains
+        if p["value"] is not None
+    ]
+    entries, left_out = timeline(documents, missed=missed)
+    by_type = {kind: [item for item in found[Provides.ALERTS] if item["type"] == kind] for kind in ("alerts", "dashboards", "recordings")}
+    watched = watched_objectives(
+        services, alerts=by_type["alerts"], dashboards=by_type["dashboards"], recordings=by_type["recordings"],
+        told=any(d["provides"] == Provides.ALERTS and d["status"] == SourceStatus.OK for d in documents),
+    )  # fmt: skip
     return {
         "report_date": stamp(now),
         "run": run,
@@ -114,94 +132,20 @@ def intake_report(
             for s, digest in sources
         ],
         "metrics": metrics,
-        "alerts": [item for item in found[Provides.ALERTS] if item["type"] == "alerts"],
-        "dashboards": [item for item in found[Provides.ALERTS] if item["type"] == "dashboards"],
+        "alerts": by_type["alerts"],
+        "dashboards": by_type["dashboards"],
         "incidents": found[Provides.INCIDENTS],
         "deployments": found[Provides.DEPLOYMENTS],
         "logs": _items(documents, Provides.LOGS),
         "traces": _items(documents, Provides.TRACES),
-        "pain_points": pain_points(
-            services, metrics=metrics, slos=baseline["slos"], incidents=found[Provides.INCIDENTS], backlog=found[Provides.BACKLOG]
-        ),
+        "timeline": entries,
+        "timeline_left_out": left_out,
+        "coincidences": coincidences(documents),
+        "watched": watched,
+        "findings": watch_findings(watched),
+        "pain_points": found_pains,
         "backlog": found[Provides.BACKLOG],
         "unknown": _unknown(services, documents, metrics, found),
-    }
-
-
-def pain_points(
-    services: Sequence[Service],
-    *,
-    metrics: Sequence[Mapping[str, Any]],
-    slos: Sequence[Mapping[str, Any]],
-    incidents: Sequence[Mapping[str, Any]],
-    backlog: Sequence[Mapping[str, Any]],
-) -> list[dict[str, Any]]:
-    """{service, symptom, metric, value, unit, slo_target, business_impact, evidence} for each pain, worst missed target first.
-
-    A target is missed if the metric's value is on its wrong side, or if it was kept for a smaller share of the time than
-    the objective asks (`slos` are the baseline's records).
-    """
-    measured = {(m["service"], m["metric"]): m for m in metrics if m["value"] is not None}
-    adherence = {(record["service"], record["slo_name"]): record for record in slos}
-    missed: list[tuple[float, dict[str, Any]]] = []
-    told: list[dict[str, Any]] = []
-    for service in services:
-        for slo in service.slos:
-            spec, metric = service.metric(slo.metric), measured.get((service.name, slo.metric))
-            if spec is None or metric is None:
-                continue
-            excess = (slo.target - metric["value"]) * spec.direction.sign / (abs(slo.target) or 1.0)
-            record = adherence.get((service.name, slo.name), {})
-            if excess > 0 or record.get("met") is False:
-                missed.append((excess, _missed_target(service, slo, spec, metric, record)))
-        told += [_incident_pain(service, incident) for incident in incidents if service.name in incident["services"]]
-        told += [_backlog_pain(service, item) for item in backlog if item["service"] == service.name]
-    return [point for _, point in sorted(missed, key=lambda pair: -pair[0])] + told
-
-
-def _missed_target(service: Service, slo: Slo, spec: MetricSpec, metric: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
-    symptom = f"{slo.name}: {metric['value']:g} {metric['unit']} against a target of {slo.target:g} {slo.unit.value}"
-    kept = record.get("adherence_percent")
-    if kept is not None:
-        symptom += f", kept {kept:g} % of the time ({slo.objective_percent:g} % asked)"
-    if slo.sla is not None and (metric["value"] - slo.sla) * spec.direction.sign < 0:
-        symptom += f", beyond the SLA of {slo.sla:g}"
-    return {
-        "service": service.name,
-        "symptom": symptom,
-        "metric": slo.metric,
-        "value": metric["value"],
-        "unit": metric["unit"],
-        "slo_target": slo.target,
-        "business_impact": service.business_impact.strip() or UNKNOWN,
-        "evidence": [f"metric {slo.metric} at {metric['timestamp']}"],
-    }
-
-
-def _incident_pain(service: Service, incident: Mapping[str, Any]) -> dict[str, Any]:
-    told = str(incident.get("impact") or UNKNOWN)
-    return {
-        "service": service.name,
-        "symptom": f"Incident {incident['id']}: {incident['title']}",
-        "metric": None,
-        "value": None,
-        "unit": None,
-        "slo_target": None,
-        "business_impact": told if told != UNKNOWN else service.business_impact.strip() or UNKNOWN,
-        "evidence": [f"incident {incident['id']} from {incident['started_at']}"],
-    }
-
-
-def _backlog_pain(service: Service, item: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "service": service.name,
-        "symptom": f"Left by an earlier cycle: {item['title']}",
-        "metric": item["metric"],
-        "value": None,
-        "unit": None,
-        "slo_target": None,
-        "business_impact": service.business_impact.strip() or UNKNOWN,
-        "evidence": [f"backlog item {item['id']}: {item['reason']}"],
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from perfproof.config_ranges import MAX_DAYS, MAX_SECONDS, check_not_negative, check_positive
 from perfproof.config_refusals import check_identifier, refusal
 from perfproof.errors import LoadError
+from perfproof.journey_checks import check_journeys
 from perfproof.load.curve import expected_requests, problem_of
 from perfproof.load.targets import canonical_host
 from perfproof.service_checks import is_request_path
@@ -27,8 +28,8 @@ MAX_REQUESTS = 2_000_000
 MAX_ABORT_SECONDS = 60.0
 
 
-def check_load(load: Load, where: str) -> None:
-    """Raises ConfigError for targets, bounds and profiles that no load test may have."""
+def check_load(load: Load, where: str, *, services: int) -> None:
+    """Raises ConfigError for targets, bounds and profiles that no load test of so many services may have."""
     if not load.allow:
         raise refusal(160, f"{where}.allow", "the allow-list is empty", "name host and port of each target")
     for index, target in enumerate(load.allow):
@@ -44,7 +45,7 @@ def check_load(load: Load, where: str) -> None:
         raise refusal(164, f"{where}.profiles", "no load profile", "describe at least one")
     for name, profile in load.profiles.items():
         check_identifier(name, f"{where}.profiles.{name}")
-        _check_profile(load, profile, f"{where}.profiles.{name}")
+        _check_profile(load, profile, f"{where}.profiles.{name}", services=services)
 
 
 def check_endpoints(protocol: Protocol, where: str) -> None:
@@ -122,7 +123,7 @@ def _check_abort(abort: Abort, where: str) -> None:
     check_positive(abort.over_seconds, f"{where}.over_seconds", most=MAX_ABORT_SECONDS, number=163)
 
 
-def _check_profile(load: Load, profile: LoadProfile, where: str) -> None:
+def _check_profile(load: Load, profile: LoadProfile, where: str, *, services: int) -> None:
     peak, stress, failure, block = profile.peak, profile.stress, profile.failure, profile.measurement
     if not 0 < len(stress.rates) <= MAX_STEPS:
         raise refusal(
@@ -144,6 +145,8 @@ def _check_profile(load: Load, profile: LoadProfile, where: str) -> None:
     check_not_negative(failure.fault_at_second, f"{where}.failure.fault_at_second", most=failure.seconds)
     check_positive(failure.recover_within_seconds, f"{where}.failure.recover_within_seconds", most=failure.seconds)
     _check_proxy(failure, f"{where}.failure")
+    if profile.journeys is not None:
+        check_journeys(profile.journeys, load, f"{where}.journeys")
     targets = profile.targets
     for name, limit in (("p50_ms", targets.p50_ms), ("p95_ms", targets.p95_ms), ("p99_ms", targets.p99_ms)):
         check_positive(limit, f"{where}.targets.{name}")
@@ -151,7 +154,7 @@ def _check_profile(load: Load, profile: LoadProfile, where: str) -> None:
     check_not_negative(targets.throughput_tolerance, f"{where}.targets.throughput_tolerance", most=0.5)
     if block.blocks < 4:
         raise refusal(167, f"{where}.measurement.blocks", "too few to decide anything", "4 blocks a side at least", got=block.blocks)
-    _check_measurement(load, profile, where)
+    _check_measurement(load, profile, where, services=services)
 
 
 def _check_lengths(load: Load, profile: LoadProfile, where: str) -> None:
@@ -218,8 +221,11 @@ def _check_proxy(failure: Failure, where: str) -> None:
     check_positive(proxy.seconds, f"{where}.proxy.seconds", most=failure.seconds - failure.fault_at_second, number=275)
 
 
-def _check_measurement(load: Load, profile: LoadProfile, where: str) -> None:
-    """That the most blocks a side fit what is authorized: tests and window are refused now rather than after half a measurement."""
+def _check_measurement(load: Load, profile: LoadProfile, where: str, *, services: int) -> None:
+    """That a round fits what is authorized with the most blocks a side and every service profiled.
+
+    Refused now rather than after half a measurement.
+    """
     block = profile.measurement
     if block.most_blocks < block.blocks:
         raise refusal(
@@ -228,13 +234,14 @@ def _check_measurement(load: Load, profile: LoadProfile, where: str) -> None:
         )  # fmt: skip
     if block.step < 1:
         raise refusal(188, f"{where}.measurement.step_blocks", "not positive", "give 1 or more", got=block.step_blocks)
-    if profile.most_tests > load.max_tests:
+    tests, seconds = profile.most_tests(services=services), profile.most_seconds(services=services)
+    if tests > load.max_tests:
         raise refusal(
             169, f"{where}.measurement", "more tests than load.max_tests", "raise max_tests, or lower max_blocks",
-            got=profile.most_tests, expected=f"at most {load.max_tests}",
+            got=tests, expected=f"at most {load.max_tests}",
         )  # fmt: skip
-    if profile.most_seconds > 3600 * load.window_hours:
+    if seconds > 3600 * load.window_hours:
         raise refusal(
             187, f"{where}.measurement", "more load than fits load.window_hours", "raise window_hours, or lower max_blocks",
-            got=f"{profile.most_seconds:g} s", expected=f"at most {3600 * load.window_hours:g} s",
+            got=f"{seconds:g} s", expected=f"at most {3600 * load.window_hours:g} s",
         )  # fmt: skip

@@ -39,10 +39,18 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was counted, in words. Names in `text` come from the database: escape it where it is shown."""
+    """One thing that was counted, in words. Names in `text` come from the database: escape it where it is shown.
+
+    `about` is the relation, or the kind of node, that it is about; empty where it is about the statement.
+    """
 
     kind: FindingKind
     text: str
+    about: str = ""
+
+    def document(self) -> dict[str, str]:
+        """As the query plan document holds it."""
+        return {"kind": self.kind.value, "text": self.text, "about": self.about}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,11 @@ class PlanNode:
         """Node type and relation or index, as EXPLAIN's text shows them."""
         name = self.raw.get("Relation Name") or self.raw.get("Index Name") or self.raw.get("CTE Name")
         return f"{self.raw.get('Node Type', 'unknown node')}{f' on {name}' if name else ''}"
+
+    @property
+    def about(self) -> str:
+        """What stays the same where the way to it changes: the relation, or the kind of node where there is none."""
+        return str(self.raw.get("Relation Name") or self.raw.get("CTE Name") or self.raw.get("Node Type", "unknown node"))
 
 
 def plan_of(explained: Any, *, where: str) -> Mapping[str, Any]:
@@ -139,6 +152,7 @@ def _scan(node: PlanNode, where: str) -> Finding | None:
     return Finding(
         FindingKind.SEQUENTIAL_SCAN,
         f"{node.label} reads {read:,.0f} rows and keeps {kept:,.0f} of them{f', filter {condition}' if condition else ''}",
+        node.about,
     )
 
 
@@ -152,17 +166,21 @@ def _estimate(node: PlanNode) -> Finding | None:
     text = (
         f"{node.label} was planned for {node.planned_rows:,.0f} rows and gave {node.actual_rows:,.0f}, wrong by a factor of {factor:,.0f}"
     )
-    return Finding(FindingKind.BAD_ESTIMATE, text)
+    return Finding(FindingKind.BAD_ESTIMATE, text, node.about)
 
 
 def _spills(node: PlanNode, where: str) -> Iterator[Finding]:
     places = [node.raw, *(w for w in node.raw.get("Workers", []) if isinstance(w, Mapping))]
     sorted_on_disk = sum(_number(p, "Sort Space Used", where, 0.0) for p in places if p.get("Sort Space Type") == "Disk")
+    # An incremental sort tells of its groups instead, of each kind the largest.
+    groups = [p[kind] for p in places for kind in ("Full-sort Groups", "Pre-sorted Groups") if isinstance(p.get(kind), Mapping)]
+    spilled = [group["Sort Space Disk"] for group in groups if isinstance(group.get("Sort Space Disk"), Mapping)]
+    sorted_on_disk += max((_number(space, "Peak Sort Space Used", where, 0.0) for space in spilled), default=0.0)
     if sorted_on_disk:
-        yield Finding(FindingKind.SORT_SPILL, f"{node.label} sorts {sorted_on_disk:,.0f} kB on disk, beyond work_mem")
+        yield Finding(FindingKind.SORT_SPILL, f"{node.label} sorts {sorted_on_disk:,.0f} kB on disk, beyond work_mem", node.about)
     batches = max(max(_number(p, "Hash Batches", where, 1.0), _number(p, "HashAgg Batches", where, 1.0)) for p in places)
     if batches > 1:
-        yield Finding(FindingKind.HASH_SPILL, f"{node.label} hashes in {batches:,.0f} batches on disk, beyond work_mem")
+        yield Finding(FindingKind.HASH_SPILL, f"{node.label} hashes in {batches:,.0f} batches on disk, beyond work_mem", node.about)
 
 
 def counted_between(before: Sequence[StatementRow], after: Sequence[StatementRow]) -> tuple[StatementRow, ...]:
@@ -217,7 +235,7 @@ def service_statements(
     request_ms: float | None,
     limit: int = 10,
 ) -> dict[str, Any]:
-    """A service's part of `evidence/query-plans.json`: its `limit` statements with the most time, and every repeated one.
+    """A service's part of `evidence/query-plans.json`: its `limit` statements with the most time, the `explained`, the repeated.
 
     `explained` is by query id; `request_ms` is the time of all `requests` together, for the share that the database takes.
     """
@@ -226,12 +244,13 @@ def service_statements(
     statements = []
     for place, row in enumerate(sorted(rows, key=lambda r: (-r.total_ms, r.query_id))):
         repeated = repetition(row, rows, requests=requests)
-        if place >= limit and repeated is None:
+        if place >= limit and repeated is None and row.query_id not in explained:
             continue
         answer = explained.get(row.query_id, Explained((), None, False, "not explained"))
         findings = ([repeated] if repeated else []) + (list(plan_findings(answer.plan, where=service)) if answer.plan else [])
         statements.append(
             {
+                "query_id": row.query_id,
                 "statement": row.statement,
                 "calls": row.calls,
                 "total_ms": round(row.total_ms, 3),
@@ -243,7 +262,7 @@ def service_statements(
                 "analyzed": answer.analyzed,
                 "plan": answer.plan,
                 "error": answer.error,
-                "findings": [{"kind": f.kind.value, "text": f.text} for f in findings],
+                "findings": [f.document() for f in findings],
             }
         )
     return {"service": service, "requests": requests, "statements": statements, "findings": _database_time(spent, request_ms)}

@@ -149,3 +149,25 @@ def _comment_end(statement: str, at: int, where: str) -> int:
 
 def _unfinished(where: str, statement: str) -> ProfileError:
     return ProfileError(125, where=where, what="a quotation or comment does not end", got=statement, fix="explain it by hand")
+
+
+def normalised(statement: str) -> str:
+    """`statement` as the same text for each way to write it: no comments, one space, small letters, every value and list of values as `$`.
+
+    What cannot be read to its end keeps its letters, with one space for each run of white space.
+    """
+    try:
+        tokens = tokenize(statement, where="statement")
+    except ProfileError:
+        return " ".join(statement.split())
+    words: list[str] = []
+    for token in tokens:
+        if token.kind is TokenKind.MARK and token.text.isdigit() and words and words[-1].startswith("$"):
+            words[-1] = "$"
+        elif token.kind in (TokenKind.WORD, TokenKind.MARK):
+            words.append(token.text)
+        else:
+            words.append(f'"{token.text}"' if token.kind is TokenKind.QUOTED_NAME else f"'{token.text}'")
+        if words[-3:] == ["$", ",", "$"]:
+            del words[-2:]
+    return " ".join(words)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from perfproof.baseline import Window, baseline_document, cells_of, read_baseline
@@ -16,6 +17,8 @@ from perfproof.config_checks import IDENTIFIER
 from perfproof.errors import ArtifactError, ConfigError, ParameterError
 from perfproof.history import Decision, before, check_interval, decide, entry_name, entry_path, part_path
 from perfproof.input_file import read_input
+from perfproof.intake_inbox import drift_item, drifts_reported
+from perfproof.moments import parse_stamp
 from perfproof.strict import read_json
 from perfproof.strict_yaml import MAX_BYTES as MAX_YAML_BYTES
 from perfproof.telemetry import document_bytes, sha256_hex
@@ -112,7 +115,9 @@ class Captures:
         kept = captured if decision is Decision.WRITE or existing is None else existing
         history = self.history()
         limit = self.protocol.baseline.regression_limit_percent
-        comparison = compare_with_history(kept, history, limit_percent=limit, acknowledged=acknowledged_changes(self.protocol.name))
+        acknowledged = acknowledged_changes(self.protocol.name)
+        comparison = compare_with_history(kept, history, limit_percent=limit, acknowledged=acknowledged)
+        changes = self._report_changes([*history, kept])
         return {
             "name": path,
             "sha256": sha256_hex(self.workspace.read(path)),
@@ -123,7 +128,8 @@ class Captures:
             "missing_metrics": kept["missing_metrics"],
             "regressed": comparison["regressed"],
             "inconclusive": comparison["inconclusive"],
-            "changes": self._report_changes([*history, kept]),
+            "changes": changes,
+            **self._open_drifts(acknowledged, length=interval_length(kept)),
         }
 
     def history(self) -> list[dict[str, Any]]:
@@ -142,6 +148,33 @@ class Captures:
         if new:
             self.workspace.write(path, document_bytes(changes_document(records)))
         return [change_words(record) for record in new]
+
+    def _open_drifts(self, acknowledged: Acknowledged, *, length: timedelta) -> dict[str, Any]:
+        """`drifts`: those that this capture was the first to report, as intake items that are offered; `offered`: every one that is.
+
+        Opened from what the history holds, so that a try after one that was killed opens them too.
+        """
+        from perfproof_airflow.inbox import Inbox
+
+        inbox = Inbox.of(self.protocol.name)
+        records = self._reported(f"{self.directory}/{self.protocol.name}/{CHANGES}")
+        own = drifts_reported(records, reported_by=self.name.removesuffix(".json"))
+        items = [drift_item(r, protocol=self.protocol.name, length=length, evidence=self._captures_of(r, length)) for r in own]
+        opened = {item["id"] for item in inbox.open(items)}
+        offered = inbox.refresh(dated=self.end, acknowledged=acknowledged)["items"]
+        shown = [{key: item[key] for key in ("id", "service", "title", "reported_by")} for item in offered]
+        return {"drifts": [item for item in shown if item["id"] in opened], "offered": shown}
+
+    def _captures_of(self, record: Mapping[str, Any], length: timedelta) -> list[dict[str, str]]:
+        """The captures before and at a change, and the one that reported it, with their digests, as far as they are there."""
+        at = parse_stamp(record["at"])
+        names = dict.fromkeys((entry_name(at - length, at), entry_name(at, at + length), self.name))
+        found = []
+        for name in names:
+            path = entry_path(self.directory, self.protocol.name, name)
+            with suppress(Absent):
+                found.append({"name": path, "sha256": sha256_hex(self.workspace.read(path))})
+        return found
 
     def _reported(self, path: str) -> list[dict[str, Any]]:
         try:

@@ -13,6 +13,7 @@ from perfproof.config import Endpoint, Failure, Service
 from perfproof.errors import LoadError
 from perfproof.evidence import EntryType
 from perfproof.load.authorization import Authorization, check_authorized, read_authorization
+from perfproof.load.journeys import JourneyPlan, journey_plan_for
 from perfproof.load.plan import LoadPlan, Scenario, plan_for
 from perfproof.load.summary import Outcome
 from perfproof_airflow import settings
@@ -95,7 +96,15 @@ def seed_of(cycle: Cycle, *parts: object) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
 
 
-def send(cycle: Cycle, plan: LoadPlan, *, allowed: Authorization, endpoint: Endpoint, injections: Sequence[Injection] = ()) -> LoadRun:
+def send(
+    cycle: Cycle,
+    plan: LoadPlan | JourneyPlan,
+    *,
+    allowed: Authorization,
+    endpoint: Endpoint,
+    injections: Sequence[Injection] = (),
+    locustfile: bytes | None = None,
+) -> LoadRun:
     """Runs one authorized plan. The log says that it started before anything is sent, and how it ended.
 
     Raises LoadError 304 if somebody has stopped the load of the run.
@@ -106,7 +115,7 @@ def send(cycle: Cycle, plan: LoadPlan, *, allowed: Authorization, endpoint: Endp
     check_authorized(plan, authorization=allowed, tests_so_far=started, now=now())
     facts = {"scenario": plan.scenario.value, "target": endpoint.instance, "plan_sha256": plan.digest, "test": started + 1}
     cycle.record(EntryType.LOADTEST_STARTED, {**facts, "plan": plan.document()})
-    run = LoadHook(directory).run(plan, injections=injections)
+    run = LoadHook(directory).run(plan, locustfile=locustfile, injections=injections)
     completed = run.summary.outcome is Outcome.COMPLETED
     kind = EntryType.LOADTEST_FINISHED if completed else EntryType.LOADTEST_ABORTED
     cycle.record(kind, {**facts, "outcome": run.summary.outcome.value, "reason": run.summary.reason, "build": run.summary.build})
@@ -174,6 +183,40 @@ def run_scenario(cycle: Cycle, scenario: str, *, side: str, name: str) -> dict[s
             rows_reference=cycle.source(rows),
             fault=fault,
         )
+
+    return cycle.publish(name, produce)
+
+
+def run_journeys(cycle: Cycle, *, side: str, name: str) -> dict[str, Any]:
+    """Publishes the document of the profile's journeys on one side, with their rows and the file that was run."""
+    from perfproof.load.journey_results import summarise_journeys
+    from perfproof.load.rows import read_rows
+    from perfproof_airflow.hooks.workspace import Workspace
+    from perfproof_airflow.load_engine_locust.journeys_file import MAX_FILE, require_digest
+
+    service = target_service(cycle)
+    endpoint = endpoint_of(service, side)
+    allowed = authorization(cycle)
+
+    def produce() -> dict[str, Any]:
+        plan = journey_plan_for(
+            service=service, endpoint=endpoint, environment=cycle.protocol.environment, profile=cycle.profile, load=cycle.protocol.load
+        )
+        content = Workspace(settings.workspace_root()).read(plan.file, limit=MAX_FILE)
+        require_digest(plan, content)
+        file = cycle.publish(name.removesuffix(".json") + "-file.py", lambda: content, per_try=True)
+        with target_lock(endpoint):
+            run = send(cycle, plan, allowed=allowed, endpoint=endpoint, locustfile=content)
+        rows = cycle.publish(name.removesuffix(".json") + "-rows.csv.gz", lambda: run.rows, per_try=True)
+        document = summarise_journeys(
+            read_rows(run.rows, where=name),
+            plan=plan,
+            summary=run.summary,
+            service=service.name,
+            endpoint=side,
+            rows_reference=cycle.source(rows),
+        )
+        return {**document, "file": {"path": plan.file, **cycle.source(file)}}
 
     return cycle.publish(name, produce)
 

@@ -43,6 +43,8 @@ TASKS = {
     "optimization.rerun_load_tests",
     "optimization.measure_blocks",
     "optimization.validate",
+    "optimization.compare_profiles",
+    "optimization.compare_query_plans",
     "optimization.prepare_instrumentation",
     "optimization.gate_3",
     "optimization.gate_3_decision",
@@ -67,6 +69,7 @@ MAPPED = {
     "diagnostics.profile_transactions",
     "diagnostics.run_load_tests",
     "optimization.await_implementation",
+    "optimization.compare_profiles",
 }
 FORM = ["protocol", "environment", "services", "objective", "target_metric", "optimizations", "load_profile"]
 LONGEST_FILE = 100

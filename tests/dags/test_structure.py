@@ -40,9 +40,10 @@ SENDS_LOAD = {
     "diagnostics.run_load_tests",
     "optimization.rerun_load_tests",
     "optimization.measure_blocks",
+    "optimization.compare_profiles",
 }
 # Functions of the glue that put load on a target.
-LOAD_FUNCTIONS = ("profile_service", "run_scenario", "measure_candidate")
+LOAD_FUNCTIONS = ("profile_service", "run_scenario", "measure_candidate", "compare_service")
 APPLIES = ("governance.record_slo_updates", "governance.apply_instrumentation")
 
 
@@ -207,3 +208,15 @@ def test_one_load_test_at_a_time(flow: Any) -> None:
     """Two scenarios at once would measure each other."""
     assert flow.dag.get_task("diagnostics.run_load_tests").max_active_tis_per_dagrun == 1
     assert "diagnostics.explain_queries" in flow.upstream["diagnostics.run_load_tests"]
+
+
+def test_the_candidate_is_profiled_after_the_verdict_and_before_the_gate(flow: Any) -> None:
+    """Never during measured blocks, and never while somebody rolls it back."""
+    assert {"optimization.measure_blocks", "optimization.validate"} <= needed_by(flow, "optimization.compare_profiles")
+    assert {"optimization.compare_profiles", "optimization.compare_query_plans"} <= needed_by(flow, "optimization.gate_3")
+    assert not {"optimization.compare_profiles", "optimization.compare_query_plans"} & flow.above("optimization.validate")
+
+
+def test_a_retry_of_gate_3_profiles_the_new_candidate(flow: Any) -> None:
+    """Another implementation has another profile."""
+    assert {"optimization.compare_profiles", "optimization.compare_query_plans"} <= flow.below(RETRIES[3])

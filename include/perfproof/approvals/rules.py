@@ -16,7 +16,7 @@ from perfproof.approvals.request import Asked, Decision, Note, Question, Request
 from perfproof.config.people import Person
 from perfproof.errors import ApprovalError
 from perfproof.evidence.secrets import find_secrets
-from perfproof.moments import parse_stamp
+from perfproof.moments import parse_stamp, stamp
 
 DAG_ID = "performance_approvals"
 TASK_ID = "approve"
@@ -163,19 +163,28 @@ def _wrong_request(request: Request, role: str, act: Act) -> tuple[str, str] | N
 
 
 def _wrong_person(asked: Asked, act: Act, forbidden: Iterable[str]) -> tuple[str, str] | None:
+    return person_refusal(asked, person_id=act.actor_id, person_name=act.actor_name, at=parse_stamp(act.time), forbidden=forbidden)
+
+
+def person_refusal(
+    asked: Asked, *, person_id: str, person_name: str, at: datetime, forbidden: Iterable[str]
+) -> tuple[str, str] | None:
+    """Why that person may not answer for the role at that moment, as code and sentence; None if they may.
+
+    `forbidden` are the ids or names of those who asked for what is decided, or own it.
+    """
     own = {name.casefold() for name in forbidden}
-    if asked.person(act.actor_id) is None:
-        moment = parse_stamp(act.time)
-        if asked.deputy(act.actor_id, at=moment) is None:
-            return "APR-403", _no_holder(asked, act, moment)
+    if asked.person(person_id) is None:
+        if asked.deputy(person_id, at=at) is None:
+            return "APR-403", _no_holder(asked, person_id=person_id, person_name=person_name, at=at)
         # Else who asked for this, or owns it, would choose who answers in his place.
         if all(_is_one_of(person, own) for person in asked.people):
             return "APR-405", (
-                f"{act.actor_name} stands in for the only holder of the role {asked.label}, who asked for this or owns it; "
+                f"{person_name} stands in for the only holder of the role {asked.label}, who asked for this or owns it; "
                 "give the role to somebody else, who answers on their own"
             )
-    if {act.actor_id.casefold(), act.actor_name.casefold()} & own:
-        return "APR-405", f"{act.actor_name} asked for this or owns it; somebody else who holds the role {asked.label} must answer"
+    if {person_id.casefold(), person_name.casefold()} & own:
+        return "APR-405", f"{person_name} asked for this or owns it; somebody else who holds the role {asked.label} must answer"
     return None
 
 
@@ -183,12 +192,12 @@ def _is_one_of(person: Person, folded: Collection[str]) -> bool:
     return person.id.casefold() in folded or person.name.casefold() in folded
 
 
-def _no_holder(asked: Asked, act: Act, moment: datetime) -> str:
-    people = ", ".join(who.name for who in asked.respondents(start=moment, end=moment))
-    days = ", ".join(f"{d.first_day} to {d.last_day}" for d in asked.deputies if d.id == act.actor_id)
+def _no_holder(asked: Asked, *, person_id: str, person_name: str, at: datetime) -> str:
+    people = ", ".join(who.name for who in asked.respondents(start=at, end=at))
+    days = ", ".join(f"{d.first_day} to {d.last_day}" for d in asked.deputies if d.id == person_id)
     if days:
-        return f"{act.actor_name} is a deputy for the role {asked.label} from {days}, and this is dated {act.time}; {people} can answer"
-    return f"{act.actor_name} does not hold the role {asked.label}; {people} can answer"
+        return f"{person_name} is a deputy for the role {asked.label} from {days}, and this is dated {stamp(at)}; {people} can answer"
+    return f"{person_name} does not hold the role {asked.label}; {people} can answer"
 
 
 def _second_role(role: str, act: Act, records: Iterable[Mapping[str, Any]]) -> tuple[str, str] | None:

@@ -38,16 +38,16 @@ def body(request: Request, *, role: str) -> str:
     lines = _lines(question.question)
     if request.attempt > 1:
         lines += ["", "An earlier answer decided nothing. The log of the task that waits in the protocol run says why."]
-    facts = [[Cell(text(name)), Cell(value)] for name, value in _facts("", question.shown)]
-    hidden = len(facts) - MAX_ROWS
-    if facts:
-        lines += ["", table(["What you decide on", ""], facts[:MAX_ROWS])]
+    rows = [[Cell(text(name)), Cell(text(value))] for name, value in facts("", question.shown)]
+    hidden = len(rows) - MAX_ROWS
+    if rows:
+        lines += ["", table(["What you decide on", ""], rows[:MAX_ROWS])]
     if hidden > 0:
         lines += ["", f"{hidden} more lines are in the configuration of this run."]
     evidence = [[Cell(text(e.name)), Cell(code(e.sha256))] for e in question.evidence]
     if evidence:
         lines += ["", table(["Evidence", "SHA-256"], evidence)]
-    lines += ["", f"**How to answer**, for {people}: {_how(request)}"]
+    lines += ["", f"**How to answer**, for {people}: {how_to_answer(request)}"]
     lines += [
         "",
         f"Protocol run {code(question.run_id)} of {code(question.dag_id)}, step {code(question.step)}, "
@@ -68,7 +68,8 @@ def _respondents(request: Request, asked: Asked) -> str:
     return ", ".join(names)
 
 
-def _how(request: Request) -> str:
+def how_to_answer(request: Request) -> str:
+    """What a person does to answer, in words; names of notes are in backticks."""
     if set(request.question.options) <= set(GATE_DECISION):
         return (
             "choose below, or mark this task success with a note that begins with `retry`, `waiver:` or `halt`. A waiver is written in the "
@@ -88,15 +89,15 @@ def _lines(question: str) -> list[str]:
     return shown
 
 
-def _facts(name: str, value: Any) -> list[tuple[str, str]]:
-    """`value` as lines of name and Markdown: mappings and lists of mappings are unfolded, everything else is one line."""
+def facts(name: str, value: Any) -> list[tuple[str, str]]:
+    """`value` as lines of name and figure, neither escaped: mappings and lists of mappings are unfolded, everything else is one line."""
     if isinstance(value, dict) and value:
-        return [fact for key, item in value.items() for fact in _facts(f"{name} / {_label(key)}" if name else _label(key), item)]
+        return [fact for key, item in value.items() for fact in facts(f"{name} / {_label(key)}" if name else _label(key), item)]
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        return [fact for number, item in enumerate(value, start=1) for fact in _facts(f"{name} {number}", item)]
+        return [fact for number, item in enumerate(value, start=1) for fact in facts(f"{name} {number}", item)]
     if isinstance(value, list):
-        return [(name, text(", ".join(_figure(item) for item in value)))]
-    return [(name, text(_figure(value)))]
+        return [(name, ", ".join(_figure(item) for item in value))]
+    return [(name, _figure(value))]
 
 
 def _label(key: Any) -> str:

@@ -85,12 +85,13 @@ def verify_directory(
 ) -> Verification:
     """The verification of a cycle's directory: gates computed again, approvals checked against everything around them."""
     from perfproof.approvals.proof import inspect_approvals
+    from perfproof.cycles.view import inspect_view
 
     _import_schemas()
     verification = verify(
         directory,
         anchors=anchors,
-        checks=[lambda store: inspect_approvals(store, keys=trusted.act_keys), lambda store: _gates(store, directory)],
+        checks=[lambda store: inspect_approvals(store, keys=trusted.act_keys), lambda store: _gates(store, directory), inspect_view],
         minimum_assurance=minimum_assurance,
         trust=trusted.root,
     )

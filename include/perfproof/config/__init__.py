@@ -6,9 +6,26 @@ an unknown key is an error. `load_protocol` reads and checks one.
 
 from __future__ import annotations
 
+from perfproof.config.instrumentation import ApplyWay, CloudWatchTarget, GitTarget, Instrumentation
+from perfproof.config.captures import RecurringCaptures
 from perfproof.config.judging import Baseline, Judge, Mode, Thresholds
-from perfproof.config.load import Abort, Failure, Fault, Load, LoadProfile, LoadTargets, Measurement, Peak, Proxy, Replay, Stress, Target
-from perfproof.config.optimizations import Cause, Cost, Dependency, Distribution, Optimization, Recipient, Risk
+from perfproof.config.load import (
+    Abort,
+    Failure,
+    Fault,
+    JourneyEngine,
+    Journeys,
+    Load,
+    LoadProfile,
+    LoadTargets,
+    Measurement,
+    Peak,
+    Proxy,
+    Replay,
+    Stress,
+    Target,
+)
+from perfproof.config.optimizations import AwsPrices, Cause, Cost, Dependency, Distribution, InstancePrice, Optimization, Recipient, Risk
 from perfproof.config.people import Approvals, Deputy, Person, Role
 from perfproof.config.protocol import SCHEMA_VERSION, Labels, Protocol, load_protocol
 from perfproof.config.services import Endpoint, Endpoints, Guard, GuardKind, Limits, Service, Slo, Span, Transaction
@@ -17,9 +34,12 @@ from perfproof.config.sources import Environment, MirrorCheck, MirrorKind, Prere
 __all__ = [
     "SCHEMA_VERSION",
     "Abort",
+    "ApplyWay",
     "Approvals",
+    "AwsPrices",
     "Baseline",
     "Cause",
+    "CloudWatchTarget",
     "Cost",
     "Dependency",
     "Deputy",
@@ -29,8 +49,13 @@ __all__ = [
     "Environment",
     "Failure",
     "Fault",
+    "GitTarget",
     "Guard",
     "GuardKind",
+    "InstancePrice",
+    "Instrumentation",
+    "JourneyEngine",
+    "Journeys",
     "Judge",
     "Labels",
     "Limits",
@@ -49,6 +74,7 @@ __all__ = [
     "Provides",
     "Proxy",
     "Recipient",
+    "RecurringCaptures",
     "Replay",
     "Risk",
     "Role",

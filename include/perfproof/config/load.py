@@ -129,6 +129,37 @@ class Measurement:
         return self.blocks if self.step_blocks is None else self.step_blocks
 
 
+class JourneyEngine(StrEnum):
+    """What drives user journeys."""
+
+    LOCUST = "locust"
+
+
+@dataclass(frozen=True, slots=True)
+class Journeys:
+    """`users` who go through the journeys of a Locust file for `seconds`, `spawn_rate` more of them each second until all are there.
+
+    They wait for each answer, so the rate is what it turns out to be, and `max_rate` (requests/s) bounds it. `sha256` is the digest of
+    the file, which is a path in the workspace. `processes` share the users on this machine, `remote_workers` on others.
+    """
+
+    file: str
+    sha256: str
+    users: int
+    spawn_rate: float
+    seconds: float
+    max_rate: float
+    engine: JourneyEngine = JourneyEngine.LOCUST
+    processes: int = 1
+    remote_workers: int = 0
+    master_port: int = 5557
+
+    @property
+    def spawn_seconds(self) -> float:
+        """How long it takes until all users are there; what they do until then is not counted."""
+        return self.users / self.spawn_rate
+
+
 @dataclass(frozen=True, slots=True)
 class LoadProfile:
     """Everything one cycle sends, chosen by name in the trigger form."""
@@ -139,19 +170,24 @@ class LoadProfile:
     targets: LoadTargets
     measurement: Measurement
     replay: Replay | None = None
+    journeys: Journeys | None = None
 
-    @property
-    def most_tests(self) -> int:
-        """Tests of one round at most: the peak on both sides, stress, failure, the replay if any, and two for each pair of blocks."""
-        return 4 + (self.replay is not None) + 2 * self.measurement.most_blocks
+    def most_tests(self, *, services: int) -> int:
+        """Tests of one round at most: the peak on both sides, stress, failure, replay and journeys if any, two for each pair of blocks,
+        and two for each of the `services`, which are profiled under the peak before and after the change.
+        """
+        scenarios = 4 + (self.replay is not None) + (self.journeys is not None)
+        return scenarios + 2 * services + 2 * self.measurement.most_blocks
 
-    @property
-    def most_seconds(self) -> float:
-        """Seconds of load of one round at most, warm-ups included."""
+    def most_seconds(self, *, services: int) -> float:
+        """Seconds of load of one round at most, warm-ups included, with `services` that are profiled before and after."""
         warmup, block = self.peak.warmup_seconds, self.measurement
-        scenarios = 2 * self.peak.seconds + self.stress.seconds_each * len(self.stress.rates) + self.failure.seconds
+        peaks = 2 + 2 * services
+        stress = warmup + self.stress.seconds_each * len(self.stress.rates)
         replay = 0.0 if self.replay is None else warmup + self.replay.seconds
-        return 4 * warmup + scenarios + replay + 2 * block.most_blocks * (block.warmup_seconds + block.block_seconds)
+        journeys = 0.0 if self.journeys is None else self.journeys.spawn_seconds + self.journeys.seconds
+        scenarios = peaks * (warmup + self.peak.seconds) + stress + warmup + self.failure.seconds + replay + journeys
+        return scenarios + 2 * block.most_blocks * (block.warmup_seconds + block.block_seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from perfproof.config.instrumentation import Instrumentation
+from perfproof.config.captures import RecurringCaptures
 from perfproof.config.judging import Baseline, Judge, Thresholds
 from perfproof.config.load import Load
 from perfproof.config.optimizations import Cost, Distribution, Optimization
@@ -51,6 +53,8 @@ class Protocol:
     thresholds: Thresholds = field(default_factory=Thresholds)
     judge: Judge = field(default_factory=Judge)
     labels: Labels = field(default_factory=Labels)
+    captures: RecurringCaptures = field(default_factory=RecurringCaptures)
+    instrumentation: Instrumentation = field(default_factory=Instrumentation)
     digest: str = field(default="", init=False)
 
     def service(self, name: str) -> Service:
@@ -66,7 +70,14 @@ def load_protocol(data: bytes, *, where: str) -> Protocol:
     """The protocol in `data` (YAML), checked. Raises ConfigError; `where` is the file's name in its messages."""
     document = read_yaml(data, where=where)
     check_schema_version(document, where=where)
-    protocol = build(Protocol, document, where=where)
+    protocol = _with_owners(build(Protocol, document, where=where))
     check_protocol(protocol, where=where)
     object.__setattr__(protocol, "digest", sha256_hex(data))
     return protocol
+
+
+def _with_owners(protocol: Protocol) -> Protocol:
+    """`protocol` whose optimizations all have an owner: their own, or that of their service's entry."""
+    owners = {service.name: service.owner for service in protocol.services}
+    owned = (o if o.owner is not None else replace(o, owner=owners.get(o.service)) for o in protocol.optimizations)
+    return replace(protocol, optimizations=tuple(owned))

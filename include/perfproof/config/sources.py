@@ -31,7 +31,20 @@ class SourceKind(StrEnum):
     """The kinds of telemetry source that this version reads."""
 
     PROMETHEUS = "prometheus"
+    CLOUDWATCH = "cloudwatch"
+    DATADOG = "datadog"
+    OPENMETRICS = "openmetrics"
+    METRIC_FILE = "metric_file"
     JSON_LINES = "json_lines"
+    CLOUDWATCH_LOGS = "cloudwatch_logs"
+    JAEGER = "jaeger"
+    TEMPO = "tempo"
+    XRAY = "xray"
+    ALERTMANAGER = "alertmanager"
+    CLOUDWATCH_ALARMS = "cloudwatch_alarms"
+    PAGERDUTY = "pagerduty"
+    GIT_TAGS = "git_tags"
+    AIRFLOW_RUNS = "airflow_runs"
     ARTIFACT = "artifact"
 
 
@@ -51,8 +64,11 @@ class Provides(StrEnum):
 class Source:
     """A telemetry source. A missing critical one halts the cycle; a missing optional one is UNKNOWN in the report.
 
-    `prometheus` needs `connection` and `probe` (an instant query that must return a sample); `json_lines` needs `path`
-    (relative to the workspace); `artifact` names one of the prerequisites' artifacts.
+    `connection` is an Airflow Connection, `path` a file or a directory of the workspace, `probe` a query of metrics that must
+    return a sample now, `query` what a source of logs, traces, incidents or deployments is asked for, `artifact` one of the
+    prerequisites' artifacts, `service` the one that a source of deployments tells about; `perfproof.source_checks` says which kind
+    needs which. `lookback_hours`: how far back the source
+    is asked for what happened.
     """
 
     name: str
@@ -63,6 +79,9 @@ class Source:
     probe: str | None = None
     path: str | None = None
     artifact: str | None = None
+    query: str | None = None
+    service: str | None = None
+    lookback_hours: float = 24.0
 
 
 class MirrorKind(StrEnum):

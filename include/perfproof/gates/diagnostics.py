@@ -164,6 +164,8 @@ def scenario_findings(load_results: Document) -> tuple[list[str], list[str]]:
             invalid.append(f"{name} is invalid: {reasons or 'no reason given'}")
         elif test.get("aborted") is not None:
             invalid.append(f"{name} was aborted: {test.get('aborted')}")
+        elif test.get("model") == "closed" and test.get("scenario") != "journeys":
+            invalid.append(f"{name} is of a closed model, which cannot show that a target is met")
         elif requests is None or requests <= 0:
             invalid.append(f"{name} sent no requests")
         elif test.get("scenario") == "stress" and not items(test, "steps"):

@@ -1,8 +1,8 @@
 """MONITORING-PACKAGE.zip: alert rules and dashboards of the monitoring protocol, read without ever writing a file.
 
-    rules/*.yaml       Prometheus rule files (`groups: [{rules: [{alert, expr, for, labels: {severity}}]}]`)
-    alerts.json        or a list of {"name", "expression", "severity", "for"}
-    dashboards/*.json  dashboards with a `title` (Grafana's export)
+    rules/*.yaml       Prometheus rule files (`groups: [{rules: [{alert, expr, for, labels: {severity, service}}, {record, expr}]}]`)
+    alerts.json        or a list of {"name", "expression", "severity", "for", "service"}
+    dashboards/*.json  dashboards with a `title` (Grafana's export), and the expressions of their panels
     package.json       optional: {"generated_at": "2025-02-16T10:00:00Z"}
 
 Other files are left alone, but every entry must be harmless: the same archive may be unpacked by people later.
@@ -19,6 +19,7 @@ from datetime import datetime
 from typing import Any
 
 from perfproof.errors import ConfigError
+from perfproof.inputs.dashboards import dashboard
 from perfproof.inputs.shapes import Supplied, refusal, require
 from perfproof.moments import parse_stamp
 from perfproof.strict import read_json, read_yaml
@@ -35,9 +36,15 @@ UNKNOWN = "UNKNOWN"
 
 
 def validate_monitoring_package(data: bytes, *, where: str) -> Supplied:
-    """The `alerts` and `dashboards` of the package. Raises ArtifactError if it is unsafe, broken, or holds neither."""
+    """The `alerts`, `dashboards` and `recordings` of the package.
+
+    Raises ArtifactError if it is unsafe, broken, or holds neither of the first two. An alert is {name, expression, severity, for, service,
+    state: rule, started_at: None, ended_at: None, source: its file}, a dashboard {name, file, panels, expressions}, a recording
+    {name, expression}.
+    """
     members = read_members(data, where=where)
     alerts: list[dict[str, Any]] = []
+    recordings: list[dict[str, Any]] = []
     dashboards: list[dict[str, Any]] = []
     dated: datetime | None = None
     for name, content in members.items():
@@ -46,12 +53,13 @@ def validate_monitoring_package(data: bytes, *, where: str) -> Supplied:
             head = require(read_json(content, where=place), {"generated_at": str}, where=place, number=330)
             dated = parse_stamp(head["generated_at"], where=f"{place}.generated_at")
         elif name == "alerts.json":
-            alerts += _listed_alerts(read_json(content, where=place), place)
+            alerts += _listed_alerts(read_json(content, where=place), place, name)
         elif name.startswith("rules/") and name.endswith((".yaml", ".yml")):
-            alerts += _prometheus_alerts(content, place)
+            found, recorded = _prometheus_rules(content, place, name)
+            alerts += found
+            recordings += recorded
         elif name.startswith("dashboards/") and name.endswith(".json"):
-            board = require(read_json(content, where=place), {"title": str}, where=place, number=330)
-            dashboards.append({"name": board["title"], "file": name})
+            dashboards.append(dashboard(read_json(content, where=place), file=name, where=place))
     if not alerts and not dashboards:
         raise refusal(
             331,
@@ -60,7 +68,7 @@ def validate_monitoring_package(data: bytes, *, where: str) -> Supplied:
             "export them from monitoring",
             expected="rules/*.yaml or dashboards/*.json",
         )
-    return Supplied({"alerts": tuple(alerts), "dashboards": tuple(dashboards)}, dated)
+    return Supplied({"alerts": tuple(alerts), "dashboards": tuple(dashboards), "recordings": tuple(recordings)}, dated)
 
 
 def read_members(data: bytes, *, where: str) -> dict[str, bytes]:
@@ -156,37 +164,51 @@ def _content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, where: str) -> by
     return content
 
 
-def _listed_alerts(document: Any, place: str) -> list[dict[str, Any]]:
+def _listed_alerts(document: Any, place: str, file: str) -> list[dict[str, Any]]:
     if not isinstance(document, list):
         raise refusal(340, place, "not a list of alerts", "write [{name, expression, severity, for}]", got=type(document).__name__)
     return [
         _alert(
             require(item, {"name": str, "expression": str}, where=f"{place}[{index}]", number=340),
             ("name", "expression", "severity"),
+            file,
         )
         for index, item in enumerate(document)
     ]
 
 
-def _alert(item: dict[str, Any], names: tuple[str, str, str]) -> dict[str, Any]:
+def _alert(item: dict[str, Any], names: tuple[str, str, str], file: str) -> dict[str, Any]:
     name, expression, severity = (str(item.get(key) or UNKNOWN) for key in names)
-    return {"name": name, "expression": expression, "severity": severity, "for": str(item.get("for") or "0s")}
+    return {
+        "name": name,
+        "expression": expression,
+        "severity": severity,
+        "for": str(item.get("for") or "0s"),
+        "service": str(item["service"]) if item.get("service") else None,
+        "state": "rule",
+        "started_at": None,
+        "ended_at": None,
+        "source": file,
+    }
 
 
-def _prometheus_alerts(content: bytes, place: str) -> list[dict[str, Any]]:
+def _prometheus_rules(content: bytes, place: str, file: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The alerts and the recording rules of a rule file."""
     try:
         document = read_yaml(content, where=place)
     except ConfigError as error:
         raise refusal(341, place, error.what, error.fix, got=error.got) from None
     groups = require(document, {"groups": list}, where=place, number=341)["groups"]
-    found: list[dict[str, Any]] = []
+    alerts: list[dict[str, Any]] = []
+    recordings: list[dict[str, Any]] = []
     for index, group in enumerate(groups):
         where = f"{place} group {index}"
         for rule in require(group, {"rules": list}, where=where, number=341)["rules"]:
-            # A recording rule has no `alert`: it is no alert, and no error.
             if isinstance(rule, dict) and "alert" in rule:
                 require(rule, {"alert": str, "expr": str}, where=where, number=341)
-                labels = rule.get("labels")
-                severity = labels.get("severity") if isinstance(labels, dict) else None
-                found.append(_alert({**rule, "severity": severity}, ("alert", "expr", "severity")))
-    return found
+                labels = rule["labels"] if isinstance(rule.get("labels"), dict) else {}
+                told = {**rule, "severity": labels.get("severity"), "service": labels.get("service")}
+                alerts.append(_alert(told, ("alert", "expr", "severity"), file))
+            elif isinstance(rule, dict) and isinstance(rule.get("record"), str) and isinstance(rule.get("expr"), str):
+                recordings.append({"name": rule["record"], "expression": rule["expr"]})
+    return alerts, recordings

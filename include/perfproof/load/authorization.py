@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from perfproof.config import Abort, Load, LoadProfile, Measurement, Target, Transaction
+from perfproof.config import Abort, Journeys, Load, LoadProfile, Measurement, Protocol, Target, Transaction
 from perfproof.errors import LoadError
+from perfproof.load.journeys import JourneyPlan
 from perfproof.load.plan import LoadPlan
 from perfproof.load.targets import canonical_host
 from perfproof.moments import parse_stamp, stamp
@@ -46,10 +47,12 @@ def authorization_document(
     now: datetime,
     targets: Sequence[Target] | None = None,
     transactions: Sequence[Transaction] = (),
+    services: int = 1,
 ) -> dict[str, Any]:
     """What the SRE lead is asked to sign: no more than `profile` needs, on `targets` (by default all that are listed).
 
-    The window opens `now` and lasts `load.window_hours`. Those of `transactions` that may change data are named.
+    The window opens `now` and lasts `load.window_hours`. Those of `transactions` that may change data are named. `services` are
+    profiled, each twice.
     """
     warmup = profile.peak.warmup_seconds
     stress_seconds = profile.stress.seconds_each * len(profile.stress.rates)
@@ -65,6 +68,10 @@ def authorization_document(
     if replay is not None:
         durations.append(warmup + replay.seconds)
         rates.append(replay.highest_rate)
+    journeys = profile.journeys
+    if journeys is not None:
+        durations.append(journeys.spawn_seconds + journeys.seconds)
+        rates.append(journeys.max_rate)
     changing = [f"{t.name} ({t.method} {t.path})" for t in transactions if t.method not in ("GET", "HEAD")]
     return {
         "targets": [asdict(t) for t in (load.allow if targets is None else targets)],
@@ -81,11 +88,42 @@ def authorization_document(
                 + (f" for {failure.fault_seconds:g} s, by the proxy at {failure.proxy.host}:{failure.proxy.port}" if failure.proxy else "")
             ),
             **({"replay": f"up to {replay.highest_rate:g} requests/s for {replay.seconds:g} s"} if replay else {}),
+            **({"journeys": _journeys_in_words(journeys)} if journeys else {}),
             **({"may change data": ", ".join(changing)} if changing else {}),
             "measurement": _measurement_in_words(block),
-            "tests": f"at most {profile.most_tests} in one round of the cycle, {2 * block.most_blocks} of them blocks",
+            "profiling": f"{_each(services)} under the peak, before and after the change",
+            "tests": (
+                f"at most {profile.most_tests(services=services)} in one round of the cycle, {2 * block.most_blocks} of them blocks"
+                f" and {2 * services} of them profiled"
+            ),
         },
     }
+
+
+def authorization_of(protocol: Protocol, *, services: Sequence[str], load_profile: str, now: datetime) -> dict[str, Any]:
+    """`authorization_document` for a cycle about `services`: their deployments, their transactions, and nothing else."""
+    chosen = [protocol.service(name) for name in services]
+    used = [e for s in chosen for e in (s.endpoints.baseline, s.endpoints.candidate) if e is not None]
+    return authorization_document(
+        protocol.load,
+        profile=protocol.load.profiles[load_profile],
+        now=now,
+        targets=[Target(host=e.host, port=e.port) for e in used],
+        transactions=[t for s in chosen for t in s.transactions],
+        services=len(chosen),
+    )
+
+
+def _each(services: int) -> str:
+    return "the service" if services == 1 else f"each of {services} services"
+
+
+def _journeys_in_words(journeys: Journeys) -> str:
+    elsewhere = f", {journeys.remote_workers} workers on other machines" if journeys.remote_workers else ""
+    return (
+        f"{journeys.users} users of {journeys.file} (SHA-256 {journeys.sha256}) for {journeys.seconds:g} s, at most"
+        f" {journeys.max_rate:g} requests/s of any method{elsewhere}"
+    )
 
 
 def _measurement_in_words(block: Measurement) -> str:
@@ -103,7 +141,7 @@ def read_authorization(document: Any, *, where: str = "load-test authorization")
     return build(Authorization, document, where=where, error=LoadError)
 
 
-def check_authorized(plan: LoadPlan, *, authorization: Authorization, tests_so_far: int, now: datetime) -> None:
+def check_authorized(plan: LoadPlan | JourneyPlan, *, authorization: Authorization, tests_so_far: int, now: datetime) -> None:
     """Returns if `plan` may run `now` as test number `tests_so_far` + 1.
 
     Raises LoadError 201 host, 202 port, 203 rate, 204 duration, 205 window not open yet, 206 window closed (or closing

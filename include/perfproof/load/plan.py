@@ -22,12 +22,15 @@ MAX_REQUESTS = 2_000_000
 
 
 class Scenario(StrEnum):
-    """Why load is sent. `replay` follows a recorded rate curve, `measurement` is one block of the comparison in phase 3."""
+    """Why load is sent. `replay` follows a recorded rate curve, `measurement` is one block of the comparison in phase 3, and
+    `journeys` have a plan of their own (`perfproof.load.journeys`).
+    """
 
     PEAK = "peak"
     STRESS = "stress"
     FAILURE = "failure"
     REPLAY = "replay"
+    JOURNEYS = "journeys"
     MEASUREMENT = "measurement"
 
 
@@ -188,6 +191,8 @@ def plan_for(
             if profile.replay is None:
                 raise _refuse(106, where, "the profile has no curve to replay", got=None)
             stages = (Stage.along(scaled(profile.replay.curve, profile.replay.factor)),)
+        case Scenario.JOURNEYS:
+            raise _refuse(832, where, "journeys have no stages", got=scenario.value, expected="a plan of perfproof.load.journeys")
     highest = max((s.rate for s in stages), default=0.0)
     plan = LoadPlan(
         schema_version=SCHEMA_VERSION,

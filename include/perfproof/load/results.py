@@ -153,7 +153,10 @@ def _scenario(document: Mapping[str, Any], profile: LoadProfile) -> dict[str, An
     carried = ("scenario", "service", "endpoint", "build", "started_at", "seconds", "requests", "errors", "valid", "invalid_reasons")
     entry = {key: document[key] for key in carried}
     # A stress test goes beyond every target by design; its steps and the capacity analysis speak for it.
-    if document["scenario"] != Scenario.STRESS:
+    if document["scenario"] == Scenario.JOURNEYS:
+        # Users who wait for each answer measure least when the service is worst: figures, and no verdict.
+        entry |= {key: document[key] for key in ("model", "limitations", "throughput", "latency", "error_rate", "users", "file")}
+    elif document["scenario"] != Scenario.STRESS:
         entry["results"] = scenario_results(document, rate=_rate(document, profile), targets=profile.targets)
     for key in ("steps", "fault", "aborted"):
         if document.get(key) is not None:
@@ -175,6 +178,8 @@ def _rate(document: Mapping[str, Any], profile: LoadProfile) -> float:
             return profile.measurement.rate
         case Scenario.REPLAY:
             return float(document["offered_rate"])
+        case Scenario.JOURNEYS:
+            raise LoadError(832, where="journeys", what="no rate was offered", fix="judge the peak, which is sent by a plan")
 
 
 def _bottlenecks(document: Mapping[str, Any], entry: Mapping[str, Any]) -> list[dict[str, Any]]:

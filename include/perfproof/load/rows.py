@@ -36,6 +36,8 @@ class NoAnswer(IntEnum):
     """The connection was refused, reset or closed, or the answer was no HTTP."""
     STOPPED = -4
     """Still open when the test was stopped."""
+    REJECTED = -5
+    """An answer that the journey itself found wrong, whatever its status."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -40,6 +40,7 @@ JUDGED = {
     Scenario.STRESS: (),
     Scenario.FAILURE: (),
     Scenario.REPLAY: ("p50", "p95", "p99"),
+    Scenario.JOURNEYS: (),
     Scenario.MEASUREMENT: ("p95",),
 }
 

@@ -20,9 +20,11 @@ MOST = 0.9
 CAUTION = NormalDist().inv_cdf(0.90)
 # Two sides that were measured apart may be in two states, which nothing cancels: a claim must hold against more.
 CAUTION_APART = NormalDist().inv_cdf(0.975)
-# How many standard errors are added to an estimate that stands out, and from where on it stands out (95 %, one-sided). Chosen by
-# simulation: intervals of 4 to 12 AR(1) blocks a side then hold the truth nearly as often as those of independent ones.
+# How many standard errors are added to an estimate that stands out, and from where on it stands out (95 %, one-sided). From 20 values
+# on it takes fewer, since more values show their dependence. Chosen by simulation (`bench/error_rates.py`): intervals of 4 to 12
+# AR(1) blocks a side then hold the truth nearly as often as those of independent ones, and those of more blocks not more often.
 RECKONED_ERRORS = 2.5
+FEW_VALUES, FADES_OVER = 20, 18
 STANDS_OUT = NormalDist().inv_cdf(0.95)
 # Dependence counts as visible if independent values would show as much in one of a hundred cases.
 VISIBLE = NormalDist().inv_cdf(0.99)
@@ -76,6 +78,14 @@ def _stretch(r: float) -> float:
     return math.sqrt((1 + r) / (1 - r)) if r > 0 else 1.0
 
 
+def reckoned_with(r1: float, error: float) -> float:
+    """`r1` and up to two and a half of its standard errors, in the measure in which it stands out; 0 for an estimate below zero."""
+    if r1 <= 0:
+        return 0.0
+    errors = RECKONED_ERRORS * math.exp(-max(0.0, 1 / error**2 - FEW_VALUES) / FADES_OVER)
+    return r1 + min(1.0, r1 / (STANDS_OUT * error)) * errors * error
+
+
 def growth_of_interval(r1: float, error: float, *, pairs: bool = False) -> float:
     """By how much an interval grows for an estimate with this standard error; `pairs`: for what depends in the differences of pairs."""
     return _stretch(min(MOST, r1 if pairs else reckoned_with(r1, error)))
@@ -115,10 +125,3 @@ def dependence(*series: Sequence[float], resolution: float = 0.0) -> Dependence:
         r1=r1, bound=max(0.0, min(MOST, r1 + CAUTION * error)), values=smallest, visible=r1 > VISIBLE * error,
         reckoned=min(MOST, reckoned_with(r1, error)), bound_apart=max(0.0, min(MOST, _bound_apart(r1, error))),
     )  # fmt: skip
-
-
-def reckoned_with(r1: float, error: float) -> float:
-    """`r1` and up to two and a half of its standard errors, in the measure in which it stands out; 0 for an estimate below zero."""
-    if r1 <= 0:
-        return 0.0
-    return r1 + min(1.0, r1 / (STANDS_OUT * error)) * RECKONED_ERRORS * error

@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import IntEnum
@@ -66,17 +66,24 @@ def run(options: argparse.Namespace) -> int:
         _say(f"{name} may send load again" if released else f"{name} was not stopped")
         return Exit.DONE if released else Exit.UNKNOWN_RUN
     known = name in _known(workspace)
-    _pull(directory, options.reason)
-    ended = _end(list(stop_lever.sending(directory)))
-    # One that had begun just before the lever was there.
-    ended &= _end(list(stop_lever.sending(directory)))
-    if not ended:
+    if not stop_load(directory, who=_who(), reason=options.reason, say=_say):
         return Exit.STILL_SENDING
     _say(f"{name} sends no load on this machine until: perfproof stop {options.run} --release")
     if known:
         return Exit.DONE
     _say("nothing is known of such a run in this workspace: check its name, and the workspace")
     return Exit.UNKNOWN_RUN
+
+
+def stop_load(directory: Path, *, who: str, reason: str, say: Callable[[str], None]) -> bool:
+    """Pulls the lever in the run's directory in the name of `who`, and ends what sends; whether nothing sends any more.
+
+    `say` is told each thing that ended, or that still sends. It takes at most 20 s. Raises ParameterError if the lever cannot be set.
+    """
+    _pull(directory, who=who, reason=reason)
+    ended = _end(list(stop_lever.sending(directory)), say)
+    # One that had begun just before the lever was there.
+    return _end(list(stop_lever.sending(directory)), say) and ended
 
 
 def _workspace(given: Path | None) -> Path:
@@ -104,10 +111,13 @@ def _known(workspace: Path) -> set[str]:
     return {path.name for root in roots if root.is_dir() for path in root.iterdir() if is_run(path.name) and path.is_dir()}
 
 
-def _pull(directory: Path, reason: str) -> None:
-    who = "somebody"
+def _who() -> str:
     with suppress(OSError, KeyError):  # no name for this user id
-        who = getpass.getuser()
+        return getpass.getuser()
+    return "somebody"
+
+
+def _pull(directory: Path, *, who: str, reason: str) -> None:
     try:
         stop_lever.pull(directory, f"by {who} at {stamp(datetime.now(UTC))}{': ' if reason else ''}{reason}")
     except OSError as error:
@@ -117,7 +127,7 @@ def _pull(directory: Path, reason: str) -> None:
         ) from None  # fmt: skip
 
 
-def _end(found: list[Sending]) -> bool:
+def _end(found: list[Sending], say: Callable[[str], None]) -> bool:
     """Waits until each has ended, and kills those on this machine that do not. Whether all have."""
     began = time.monotonic()
     waiting, killed = list(found), False
@@ -125,7 +135,7 @@ def _end(found: list[Sending]) -> bool:
         took = time.monotonic() - began
         for one in [w for w in waiting if w.ended]:
             waiting.remove(one)
-            _say(f"ended {'by force ' if killed else ''}after {took:.1f} s: {one.what} (process {one.pid})")
+            say(f"ended {'by force ' if killed else ''}after {took:.1f} s: {one.what} (process {one.pid})")
         if waiting and took > KILL_AFTER_SECONDS and not killed:
             killed = True
             for one in waiting:
@@ -134,7 +144,7 @@ def _end(found: list[Sending]) -> bool:
             break
         time.sleep(LOOK_SECONDS if waiting else 0)
     for one in waiting:
-        _say(f"STILL SENDING: {one.what} (process {one.pid} on {one.machine})")
+        say(f"STILL SENDING: {one.what} (process {one.pid} on {one.machine})")
     return not waiting
 
 

@@ -18,11 +18,12 @@ from perfproof.baseline import (
     require_sources,
     service_document,
 )
-from perfproof.config import Protocol, Service
+from perfproof.config import Protocol, Service, SourceKind
 from perfproof.telemetry import MetricSpec, Series
 from perfproof_airflow.hooks.endpoint import EndpointHook
-from perfproof_airflow.hooks.prometheus import PrometheusHook
+from perfproof_airflow.hooks.metric_sources import METRIC_KINDS, MetricHook, metric_hook
 from perfproof_airflow.hooks.refused import QueryRefused
+from perfproof_airflow.hooks.workspace import Workspace
 
 if TYPE_CHECKING:
     from perfproof_airflow.cycle import Cycle
@@ -47,13 +48,12 @@ def capture_service(protocol: Protocol, service: Service, *, start: float, end: 
     return measure_service(protocol, service, window=window, hooks=hooks, build=build, fetched_at=now())
 
 
-def metric_hooks(protocol: Protocol) -> dict[str, PrometheusHook]:
+def metric_hooks(protocol: Protocol) -> dict[str, MetricHook]:
     """One hook for each source of metrics, by the source's name. Nothing is opened yet."""
-    return {
-        source.name: PrometheusHook(source.connection or PrometheusHook.default_conn_name, source=source.name)
-        for source in protocol.sources
-        if source.kind == "prometheus"
-    }
+    from perfproof_airflow import settings
+
+    workspace = Workspace(settings.workspace_root())
+    return {source.name: metric_hook(source, workspace=workspace) for source in protocol.sources if source.kind in METRIC_KINDS}
 
 
 def measure_service(
@@ -61,7 +61,7 @@ def measure_service(
     service: Service,
     *,
     window: Window,
-    hooks: Mapping[str, PrometheusHook],
+    hooks: Mapping[str, MetricHook],
     build: str | None,
     fetched_at: datetime,
     judge_sources: bool = True,
@@ -75,8 +75,12 @@ def measure_service(
     rules = protocol.baseline
     cells, answers, measured = [], {}, []
     adherence: dict[str, float | None] = {}
+    fetched = {
+        spec.name: _fetched(spec, service, window=window, hook=hooks[spec.source], fetched_at=fetched_at)
+        for spec in _scraped_first(protocol, service)
+    }
     for spec in service.metrics:
-        series, answers[spec.name] = _fetched(spec, service, window=window, hook=hooks[spec.source], fetched_at=fetched_at)
+        series, answers[spec.name] = fetched[spec.name]
         measured.append((spec, series))
         cells.append(
             measure_cell(
@@ -90,7 +94,7 @@ def measure_service(
                 min_samples=rules.min_samples,
                 # A coarser step than the protocol file's keeps the allowed age in steps.
                 max_staleness_seconds=rules.max_staleness_seconds * max(1.0, window.step / rules.step_seconds),
-                collection_method=f"Prometheus range query ({spec.source})",
+                collection_method=f"{hooks[spec.source].collection_method} ({spec.source})",
             )
         )
         adherence |= {slo.name: adherence_percent(slo, spec, series, window=window) for slo in service.slos if slo.metric == spec.name}
@@ -100,7 +104,23 @@ def measure_service(
     return service_document(service, cells, window=window, adherence=adherence, build=build, answers=answers)
 
 
-def _fetched(spec: MetricSpec, service: Service, *, window: Window, hook: PrometheusHook, fetched_at: datetime) -> tuple[Series, str]:
+def baseline_window(protocol: Protocol, service: Service, *, now: float) -> tuple[float, float]:
+    """Begin and end of the window to measure: the one that ends now, or where a metric is scraped by ourselves the one that begins now."""
+    seconds = protocol.baseline.window_seconds
+    return (now, now + seconds) if _scraped(protocol) & {spec.source for spec in service.metrics} else (now - seconds, now)
+
+
+def _scraped(protocol: Protocol) -> set[str]:
+    return {source.name for source in protocol.sources if source.kind is SourceKind.OPENMETRICS}
+
+
+def _scraped_first(protocol: Protocol, service: Service) -> list[MetricSpec]:
+    """The metrics, those first whose source is asked until the window ends: the others then have it behind them."""
+    scraped = _scraped(protocol)
+    return sorted(service.metrics, key=lambda spec: spec.source not in scraped)
+
+
+def _fetched(spec: MetricSpec, service: Service, *, window: Window, hook: MetricHook, fetched_at: datetime) -> tuple[Series, str]:
     try:
         series, raw = hook.query_range_raw(
             spec,

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import perfproof
 import perfproof_airflow
 from perfproof.errors import LoadError
+from perfproof.load.journeys import JourneyPlan
 from perfproof.load.plan import LoadPlan
 from perfproof.load.summary import GeneratorSummary, Outcome, read_summary
 from perfproof.strict import read_json
@@ -24,7 +25,10 @@ from perfproof.telemetry import document_bytes
 from perfproof_airflow.load_engine import LEASE, PLAN, PROGRESS, ROWS, SUMMARY
 from perfproof_airflow.load_engine.lease import RENEW_SECONDS, renew
 from perfproof_airflow.load_engine.stop_lever import TEST_PREFIX, reason_of, require_not_pulled
+from perfproof_airflow.load_engine_locust import LOCUST_PYTHON, LOCUSTFILE
 
+OPEN_LOOP = "perfproof_airflow.load_engine"
+LOCUST = "perfproof_airflow.load_engine_locust"
 TICK_SECONDS = 0.1
 STARTUP_SECONDS = 30.0
 STOP_SECONDS = 5.0
@@ -58,21 +62,31 @@ class LoadHook:
         self._workdir = workdir
         self._python = python
 
-    def run(self, plan: LoadPlan, *, on_tick: Callable[[], None] | None = None, injections: Sequence[Injection] = ()) -> LoadRun:
+    def run(
+        self,
+        plan: LoadPlan | JourneyPlan,
+        *,
+        locustfile: bytes | None = None,
+        on_tick: Callable[[], None] | None = None,
+        injections: Sequence[Injection] = (),
+    ) -> LoadRun:
         """Rows and summary of one test, also of one that was cut short.
 
         `on_tick` is called about ten times a second; what it or an injection raises ends the load and passes on. The
-        generator is gone when this returns, however it returns.
-        Raises LoadError: 101-104, 111-119, 301, 302, 304 refused before any load; 311 the generator failed; 312 it did not end.
+        generator is gone when this returns, however it returns. A plan of journeys needs its `locustfile`.
+        Raises LoadError: 101-104, 111-119, 301, 302, 304 refused before any load; 311 the generator failed; 312 it did not end;
+        833-837 journeys that cannot be run.
         """
         self._make_workdir()
         require_not_pulled(self._workdir)
         with tempfile.TemporaryDirectory(prefix=TEST_PREFIX, dir=self._workdir) as name:
             directory = Path(name)
             (directory / PLAN).write_bytes(document_bytes(plan.document()))
+            if locustfile is not None:
+                (directory / LOCUSTFILE).write_bytes(locustfile)
             renew(directory / LEASE, controller=os.getpid(), count=0)
             with (directory / "stderr").open("wb") as messages:
-                process = self._start(directory, messages)
+                process = self._start(directory, messages, engine=LOCUST if isinstance(plan, JourneyPlan) else OPEN_LOOP)
             try:
                 injected = _Supervisor(process, directory, plan).watch(on_tick, injections)
             finally:
@@ -88,10 +102,10 @@ class LoadHook:
                 fix="give write permission in the workspace",
             ) from None  # fmt: skip
 
-    def _start(self, directory: Path, messages: BinaryIO) -> subprocess.Popen[bytes]:
+    def _start(self, directory: Path, messages: BinaryIO, *, engine: str) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
-                [self._python, "-m", "perfproof_airflow.load_engine", str(directory / PLAN)],
+                [self._python, "-m", engine, str(directory / PLAN)],
                 cwd=directory,
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
@@ -112,7 +126,7 @@ class _Supervisor:
     If this thread hangs, the lease lapses and the load ends: a controller that cannot act is no controller.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], directory: Path, plan: LoadPlan) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], directory: Path, plan: LoadPlan | JourneyPlan) -> None:
         self._process = process
         self._directory = directory
         self._plan = plan
@@ -218,5 +232,5 @@ def _refusal(parts: dict[str, Any]) -> LoadError:
 def _environment() -> dict[str, str]:
     """No secrets and no proxies: the generator needs its modules and nothing else."""
     roots = [str(Path(module.__file__).resolve().parents[1]) for module in (perfproof, perfproof_airflow) if module.__file__]
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TMPDIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TMPDIR", LOCUST_PYTHON) if name in os.environ}
     return {**kept, "PYTHONPATH": os.pathsep.join(roots), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}

@@ -1,4 +1,4 @@
-"""Profiles a running service through its pprof endpoint, as Go's net/http/pprof serves it: CPU samples as collapsed stacks."""
+"""Profiles a running service through its pprof endpoint, as Go's net/http/pprof serves it: CPU samples, heap and others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from perfproof.errors import ProfileError
 from perfproof.load.targets import check_address, check_target
 from perfproof.profile_formats.collapsed import collapsed
 from perfproof.profile_formats.content import uncompressed
-from perfproof.profile_formats.pprof import read_pprof
+from perfproof.profile_formats.pprof import Pprof, read_pprof
 from perfproof.profiles import Weight
 from perfproof_airflow.hooks.plain_get import TooLarge, Unanswered, plain_get
 from perfproof_airflow.hooks.profiler import Recording
@@ -21,7 +21,7 @@ GRACE_SECONDS = 10.0
 
 
 class PprofHook:
-    """Asks one endpoint for a CPU profile: no proxy, no redirect, bounded in time and size.
+    """Asks one endpoint for profiles: no proxy, no redirect, bounded in time and size.
 
     :param endpoint: the deployment; its `pprof_path` answers the profile
     :param allow: where connections may go; checked by name before, and by address at the connection
@@ -52,6 +52,16 @@ class PprofHook:
             )  # fmt: skip
         return Recording(collapsed(read.profile), None, read.seconds or float(whole), round(read.rate_hz) or rate_hz, "pprof cpu", None)
 
+    def snapshot(self, path: str, *, value: str | None = None, within: float = GRACE_SECONDS) -> tuple[Pprof, bytes]:
+        """The profile that `path` answers, such as /debug/pprof/heap, by `value`, and the bytes of the answer as they came.
+
+        A heap has inuse_space (what is held now, the default), inuse_objects, alloc_space and alloc_objects (all since the start).
+        Raises ProfileError, also for a value that the profile has not; LoadError for a target that is not on the allow-list.
+        """
+        where = f"{self._endpoint.url}{path}"
+        body = self._get(path, where=where, within=within)
+        return read_pprof(uncompressed(body, where=where), where=where, value=value), body
+
     def _get(self, path: str, *, where: str, within: float) -> bytes:
         host, port = self._endpoint.host, self._endpoint.port
         check_target(host, port, allow=self._allow, where=where)
@@ -71,7 +81,7 @@ class PprofHook:
         if status != 200:
             raise ProfileError(
                 183, where=where, what="the service did not answer 200", got=status, expected=200,
-                fix="let pprof_path name the CPU profile; only one can be recorded at a time",
+                fix="name a profile that the service has; only one CPU profile can be recorded at a time",
             )  # fmt: skip
         return body
 

@@ -1,38 +1,18 @@
-"""Profiles a running service with py-spy: collapsed stacks of the process that its pid file names."""
+"""Profiles Python with py-spy: the running service that a pid file names, or a command that is started for it."""
 
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 import sys
-import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from perfproof.errors import ProfileError
+from perfproof_airflow.hooks import py_spy
+from perfproof_airflow.hooks.py_spy import Recording
 
-MAX_BYTES = 64 << 20
-MAX_SECONDS = 600.0
-MAX_RATE = 1000
-# py-spy needs this long beyond the recording to start, to read the symbols and to write.
-GRACE_SECONDS = 30.0
+__all__ = ["CommandProfilerHook", "ProfilerHook", "Recording"]
 LISTENING = "0A"
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """Collapsed stacks of one process. `errors` counts samples that the profiler could not take, None if it did not say.
-
-    `pid` is None where the process was asked over the network.
-    """
-
-    collapsed: str
-    pid: int | None
-    seconds: float
-    rate_hz: int
-    profiler: str
-    errors: int | None
 
 
 class ProfilerHook:
@@ -94,47 +74,40 @@ class ProfilerHook:
         for well under a millisecond each time; `nonblocking` avoids that at the price of wrong stacks. Measured blocks
         must not run meanwhile. Raises ProfileError.
         """
-        if not 0 < seconds <= MAX_SECONDS or not 0 < rate_hz <= MAX_RATE:
-            raise ProfileError(
-                156, where="profiler", what="duration or rate out of range", got=f"{seconds:g} s at {rate_hz} Hz",
-                expected=f"at most {MAX_SECONDS:g} s at {MAX_RATE} Hz", fix="choose less",
-            )  # fmt: skip
-        program, pid = self._program(), self.pid()
+        py_spy.check_bounds(seconds=seconds, rate_hz=rate_hz)
+        program, pid = py_spy.program_of(self.executable), self.pid()
         started = _started(pid)
-        with tempfile.TemporaryDirectory(prefix="perfproof-profile-") as directory:
-            output = Path(directory) / "stacks.txt"
-            # py-spy takes whole seconds.
-            whole = max(1, round(seconds))
-            command = [
-                str(program),
-                "record",
-                "-p",
-                str(pid),
-                "-d",
-                str(whole),
-                "-r",
-                str(rate_hz),
-                "-f",
-                "raw",
-                "--gil",
-                "-o",
-                str(output),
-            ]
-            said = _run([*command, *(["--nonblocking"] if nonblocking else [])], timeout=whole + GRACE_SECONDS)
-            if not output.exists() or output.stat().st_size > MAX_BYTES:
-                raise ProfileError(157, where=str(self.pid_file), what="py-spy wrote no usable profile", got=said, fix="see its message")
-            text = output.read_text(encoding="utf-8", errors="replace")
+        options = ["--nonblocking"] if nonblocking else []
+        recording = py_spy.record(program, pid=pid, seconds=seconds, rate_hz=rate_hz, options=options, where=str(self.pid_file))
         if _started(pid) != started:
             raise ProfileError(158, where=str(self.pid_file), what="the process ended while it was profiled", got=pid, fix="profile again")
-        errors = re.search(r"Errors: ([0-9]+)", said)
-        return Recording(text, pid, float(whole), rate_hz, f"{_version(program)} --gil", int(errors[1]) if errors else None)
+        return recording
 
-    def _program(self) -> Path:
-        beside = Path(sys.executable).parent / "py-spy"
-        found = self.executable or (beside if beside.exists() else shutil.which("py-spy"))
-        if found is None:
-            raise ProfileError(159, where="profiler", what="py-spy is not installed", fix="install the package py-spy")
-        return Path(found)
+
+class CommandProfilerHook:
+    """Starts a Python command under `py-spy record`, which needs no rights over the processes of others, and ends it with the recording.
+
+    :param command: program and arguments; no shell reads them
+    :param directory: where it runs; by default here
+    :param executable: py-spy; by default the one beside this Python, else the one on PATH
+    """
+
+    def __init__(self, command: Sequence[str], *, directory: Path | None = None, executable: Path | None = None) -> None:
+        if isinstance(command, str) or not command or not command[0] or any("\0" in word for word in command):
+            raise ProfileError(
+                795, where="command", what="not a program with its arguments", got=repr(command), expected="a list of words",
+                fix="give the words of the command one by one",
+            )  # fmt: skip
+        self.command = tuple(command)
+        self.directory = directory
+        self.executable = executable
+
+    def record(self, *, seconds: float, rate_hz: int) -> Recording:
+        """Samples the command for `seconds` at most, from its start; one that ends earlier ends the recording. Raises ProfileError."""
+        program = py_spy.program_of(self.executable)
+        return py_spy.record(
+            program, command=self.command, seconds=seconds, rate_hz=rate_hz, directory=self.directory, where=self.command[0]
+        )
 
 
 def _link(descriptor: Path) -> str:
@@ -150,29 +123,3 @@ def _started(pid: int) -> str | None:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return None
-
-
-def _run(command: list[str], *, timeout: float) -> str:
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise ProfileError(160, where="py-spy", what="did not end in time", expected=f"{timeout:g} s", fix="profile again") from None
-    except OSError as error:
-        raise ProfileError(161, where="py-spy", what="could not be started", got=str(error), fix="install the package py-spy") from None
-    said = done.stdout.decode("utf-8", "replace").strip()
-    if done.returncode:
-        lowered = said.lower()
-        denied = "permission" in lowered or "not permitted" in lowered
-        fix = (
-            "give the worker ptrace rights (root, or the capability SYS_PTRACE)"
-            if denied
-            else "see its message; the service must be Python"
-        )
-        raise ProfileError(162, where="py-spy", what=f"ended with {done.returncode}", got=said, fix=fix)
-    return said
-
-
-def _version(program: Path) -> str:
-    return _run([str(program), "--version"], timeout=GRACE_SECONDS) or "py-spy"

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-import re
+import ssl
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
 import httpx
+import numpy as np
+from numpy.typing import NDArray
 
+from perfproof.answers.prometheus import RangeSeries, instant_values, range_series
+from perfproof.answers.query_text import decimal
+from perfproof.answers.query_text import filled as filled
+from perfproof.answers.range_frame import RangeFrame, SeriesTable
+from perfproof.answers.refusal import AnswerRefusal
 from perfproof.errors import TelemetryError
-from perfproof.strict import read_json
 from perfproof.telemetry import MetricSpec, Series, Unit, sha256_hex
+from perfproof_airflow.hooks.connection_values import ConnectionValues as ConnectionValues
 from perfproof_airflow.hooks.http_answers import BoundedGet, Limits
 from perfproof_airflow.hooks.refused import QueryRefused
 
@@ -22,49 +29,12 @@ from perfproof_airflow.hooks.refused import QueryRefused
 CHUNK_POINTS = 10_000
 MAX_POINTS = 1_000_000
 MAX_QUERY = 8_192
-PLACEHOLDER = re.compile(r"\$([a-z_]+)")
-SAMPLE = re.compile(r"[-+]?(?:[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?|Inf)|NaN")
+# 150 series of 10,000 samples with 17 digits; who reads one series needs no more than the usual limit.
+FRAME_ANSWER_BYTES = 48 << 20
 # The base units that names of series end in; None is a unit that no metric here may have.
 NAMED_UNITS: Mapping[str, Unit | None] = {
     "seconds": Unit.SECONDS, "milliseconds": Unit.MILLISECONDS, "percent": Unit.PERCENT, "microseconds": None, "bytes": None, "ratio": None,
 }  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionValues:
-    """What the hook needs of an Airflow Connection. `url` has no slash at the end; the token or the login is sent, not both."""
-
-    url: str
-    login: str | None = None
-    password: str | None = field(default=None, repr=False)
-    bearer_token: str | None = field(default=None, repr=False)
-    ca_file: str | None = None
-
-    @classmethod
-    def of(cls, connection: Any) -> ConnectionValues:
-        """The values of a Connection: host with or without scheme, port, extra {scheme, path, bearer_token, ca_file}."""
-        where = f"Connection {connection.conn_id}"
-        extra: Mapping[str, Any] = connection.extra_dejson or {}
-        host = (connection.host or "").strip().rstrip("/")
-        scheme, given, rest = host.partition("://")
-        if not given:
-            scheme, rest = str(extra.get("scheme") or connection.schema or "http"), host
-        if scheme not in ("http", "https") or not rest:
-            raise TelemetryError(
-                275, where=where, what="no usable address", got=f"{scheme}://{rest}", expected="http or https and a host",
-                fix="set the host of the Connection",
-            )  # fmt: skip
-        name, slash, prefix = rest.partition("/")
-        port = f":{connection.port}" if connection.port and ":" not in name.rpartition("]")[2] else ""
-        path = (slash + prefix).rstrip("/") or ("/" + str(extra.get("path") or "").strip("/")).rstrip("/")
-        token = extra.get("bearer_token")
-        return cls(
-            url=f"{scheme}://{name}{port}{path}",
-            login=connection.login or None,
-            password=connection.password or None,
-            bearer_token=None if token is None else str(token),
-            ca_file=None if extra.get("ca_file") is None else str(extra["ca_file"]),
-        )
 
 
 class PrometheusHook:
@@ -77,6 +47,7 @@ class PrometheusHook:
     default_conn_name = "perfproof_prometheus"
     conn_type = "http"
     hook_name = "Prometheus"
+    collection_method = "Prometheus query_range"
 
     def __init__(
         self,
@@ -94,8 +65,10 @@ class PrometheusHook:
         self._connection = connection
         self._transport = transport
         self._limits = limits or Limits()
+        self._frame_limits = limits or replace(self._limits, answer_bytes=FRAME_ANSWER_BYTES)
         self._sleep = sleep
         self._clock = clock
+        self._trust: ssl.SSLContext | None = None
 
     def query_range(
         self,
@@ -133,120 +106,122 @@ class PrometheusHook:
         fetched_at: datetime,
     ) -> tuple[Series, bytes]:
         """The Series of `query_range` with the answers' bytes (one line each) that its `raw_sha256` is the digest of."""
-        points = self._points(spec, start, end, step)
+        points = self._points(start, end, step)
         query = filled(spec.query, instance=instance, service=service, rate_window=rate_window)
         times: list[float] = []
         values: list[float] = []
         answers: list[bytes] = []
-        for first in range(0, points, CHUNK_POINTS):
-            last = min(first + CHUNK_POINTS, points) - 1
-            span = (start + first * step, start + last * step)
-            parameters = {"query": query, "start": f"{span[0]:.3f}", "end": f"{span[1]:.3f}", "step": f"{step:g}"}
-            document, body = self._ask("/api/v1/query_range", parameters)
+        for first, last, series, body in self._parts(query, start=start, step=step, points=points, limits=self._limits):
             answers.append(body)
-            for moment, value in self._samples(document, spec, span, step):
-                times.append(moment)
-                values.append(value)
+            if not series:
+                continue
+            if len(series) > 1:
+                what = f"the query of {spec.name} returns several series"
+                raise self._refuse(what, f"{len(series)} series", "aggregate it to one series")
+            self._check_unit(series[0].labels, spec)
+            moments, found = series[0].samples
+            self._check_times(moments, spec, span=(start + first * step, start + last * step), step=step)
+            times += moments.tolist()
+            values += found.tolist()
         raw = b"\n".join(answers)
-        series = Series(
+        whole = Series(
             metric=spec.name, service=service, unit=spec.unit, source=self.source, query=query, start=start, end=end, step=step,
             times=tuple(times), values=tuple(values), fetched_at=fetched_at.astimezone(UTC), raw_sha256=sha256_hex(raw),
         )  # fmt: skip
-        return series, raw
+        return whole, raw
+
+    def range_frame(self, query: str, *, start: float, end: float, step: float) -> RangeFrame:
+        """The samples of all series of `query`, sent as it is, at `start`, `start` + `step`, … `end` (seconds since the epoch).
+
+        Raises TelemetryError for what `query_range` does, and for samples at other moments, twice, or more than a table holds.
+        """
+        points = self._points(start, end, step)
+        table = SeriesTable(round(start * 1000), round(step * 1000), points, self._refuse)
+        digest = hashlib.sha256()
+        for first, last, series, body in self._parts(query, start=start, step=step, points=points, limits=self._frame_limits):
+            digest.update(b"\n" + body if first else body)
+            table.add(series, first=first, last=last)
+        return RangeFrame(
+            frame=table.frame(), labels=tuple(table.labels.values()), samples=table.samples, query=query,
+            start=start, end=end, step=step, raw_sha256=digest.hexdigest(),
+        )  # fmt: skip
 
     def instant(self, query: str, *, at: float) -> list[float]:
         """The values of an instant query at `at`, one per series; not finite ones are kept, none is an empty list."""
-        return self._vector(query, at)
+        path = "/api/v1/query"
+        status, body = self._ask(path, {"query": query, "time": f"{at:.3f}"}, self._limits)
+        return instant_values(body, status=status, path=path, refuse=self._refuse)
 
     def probe(self, query: str, *, at: float) -> int:
         """The number of samples that an instant query returns. Raises TelemetryError if there is none: no access to telemetry."""
-        found = self._vector(query, at)
+        found = self.instant(query, at=at)
         if not found:
-            raise self._wrong("the probe returns no sample", query, "check that the server scrapes the services")
+            raise self._refuse("the probe returns no sample", query, "check that the server scrapes the services")
         return len(found)
 
-    def _vector(self, query: str, at: float) -> list[float]:
-        document, _ = self._ask("/api/v1/query", {"query": query, "time": f"{at:.3f}"})
-        kind, result = document.get("resultType"), document.get("result")
-        if kind == "scalar" and isinstance(result, list):
-            return [self._sample(result)[1]]
-        if kind != "vector" or not isinstance(result, list):
-            raise self._wrong("unexpected type of result", kind, "ask for a vector", expected="vector")
-        return [self._sample(item.get("value") if isinstance(item, dict) else None)[1] for item in result]
+    def _parts(
+        self, query: str, *, start: float, step: float, points: int, limits: Limits
+    ) -> Iterator[tuple[int, int, list[RangeSeries], bytes]]:
+        """First and last point, series and answer of each part that the range is asked in."""
+        path = "/api/v1/query_range"
+        for first in range(0, points, CHUNK_POINTS):
+            last = min(first + CHUNK_POINTS, points) - 1
+            span = {"start": f"{start + first * step:.3f}", "end": f"{start + last * step:.3f}", "step": decimal(step)}
+            status, body = self._ask(path, {"query": query, **span}, limits)
+            yield first, last, range_series(body, status=status, path=path, refuse=self._refuse), body
 
-    def _points(self, spec: MetricSpec, start: float, end: float, step: float) -> int:
+    def _points(self, start: float, end: float, step: float) -> int:
         if not all(map(math.isfinite, (start, end, step))) or step <= 0 or end < start:
-            raise self._wrong("not a range", f"{start} to {end} step {step}", "give start before end and a positive step")
+            raise self._refuse("not a range", f"{start} to {end} step {step}", "give start before end and a positive step")
+        if abs(round(step, 3) - step) > 1e-9:
+            raise self._refuse("a step of parts of a millisecond", step, "choose a step in whole milliseconds", number=706)
         points = math.floor((end - start) / step + 1e-9) + 1
         if points > MAX_POINTS:
-            raise self._wrong(f"too many points for {spec.name}", points, "choose a larger step", expected=f"at most {MAX_POINTS}")
+            raise self._refuse("too many points", points, "choose a larger step", expected=f"at most {MAX_POINTS}")
         return points
 
-    def _ask(self, path: str, parameters: Mapping[str, str]) -> tuple[dict[str, Any], bytes]:
+    def _ask(self, path: str, parameters: Mapping[str, str], limits: Limits) -> tuple[int, bytes]:
         if len(parameters["query"]) > MAX_QUERY:
-            raise self._wrong("the query is too long", len(parameters["query"]), "use a recording rule", expected=f"at most {MAX_QUERY}")
-        status, body = self._get().json_bytes(path, parameters)
-        document = read_json(body, where=self._where, limit=self._limits.answer_bytes, error=QueryRefused, number=276)
-        if not isinstance(document, dict) or document.get("status") != "success" or status >= 400:
-            told = document.get("error") if isinstance(document, dict) else document
-            raise self._wrong(f"{path} refuses the query", f"HTTP {status} {told}", "correct the query in the protocol file", number=277)
-        if document.get("warnings"):
-            raise self._wrong("the server warns about its answer", document["warnings"], "mend what it warns of", number=278)
-        if not isinstance(document.get("data"), dict):
-            raise self._wrong("an answer without data", document.get("data"), "check that this is a Prometheus API")
-        return document["data"], body
+            raise self._refuse("the query is too long", len(parameters["query"]), "use a recording rule", expected=f"at most {MAX_QUERY}")
+        values = self._connection or self._resolved()
+        return self._get(limits).json_bytes(path, {**values.parameters, **parameters})
 
-    def _samples(self, data: Mapping[str, Any], spec: MetricSpec, span: tuple[float, float], step: float) -> list[tuple[float, float]]:
-        result = data.get("result")
-        if data.get("resultType") != "matrix" or not isinstance(result, list):
-            raise self._wrong("unexpected type of result", data.get("resultType"), "check that this is a Prometheus API", expected="matrix")
-        if len(result) > 1:
-            raise self._wrong(f"the query of {spec.name} returns several series", f"{len(result)} series", "aggregate it to one series")
-        self._check_unit(result[0] if result else None, spec)
-        pairs = result[0].get("values") if result and isinstance(result[0], dict) else []
-        if not isinstance(pairs, list):
-            raise self._wrong("a series without values", pairs, "check that this is a Prometheus API")
-        samples = [self._sample(pair) for pair in pairs]
-        previous = -math.inf
-        for moment, _ in samples:
-            if not span[0] - step / 2 <= moment <= span[1] + step / 2:
-                raise self._wrong(
-                    f"a sample of {spec.name} outside the asked range", moment, "check the server's clock and units", number=279
-                )
-            if moment < previous:
-                raise self._wrong(f"samples of {spec.name} out of order", moment, "check the server", number=279)
-            previous = moment
-        return samples
+    def _check_times(self, times: NDArray[np.float64], spec: MetricSpec, *, span: tuple[float, float], step: float) -> None:
+        outside = ~((times >= span[0] - step / 2) & (times <= span[1] + step / 2))
+        if outside.any():
+            moment = float(times[outside][0])
+            raise self._refuse(f"a sample of {spec.name} outside the asked range", moment, "check the server's clock and units", number=279)
+        back = np.diff(times) < 0
+        if back.any():
+            raise self._refuse(f"samples of {spec.name} out of order", float(times[1:][back][0]), "check the server", number=279)
 
-    def _check_unit(self, series: Any, spec: MetricSpec) -> None:
+    def _check_unit(self, labels: Mapping[str, str], spec: MetricSpec) -> None:
         """A selector's answer still has the series' own name, and its end the unit; a function's has none."""
-        labels = series.get("metric") if isinstance(series, dict) else None
-        name = labels.get("__name__") if isinstance(labels, dict) else None
-        ending = name.rpartition("_")[2] if isinstance(name, str) else ""
+        name = labels.get("__name__", "")
+        ending = name.rpartition("_")[2]
         if ending in NAMED_UNITS and NAMED_UNITS[ending] is not spec.unit:
-            raise self._wrong(
+            raise self._refuse(
                 f"{spec.name} has another unit in the protocol file than in its series", name, "convert it in the query",
                 expected=spec.unit.value, number=282,
             )  # fmt: skip
 
-    def _sample(self, pair: Any) -> tuple[float, float]:
-        if not isinstance(pair, list) or len(pair) != 2 or isinstance(pair[0], bool) or not isinstance(pair[0], int | float):
-            raise self._wrong("not a sample", pair, "check that this is a Prometheus API", expected='[time, "value"]')
-        if not isinstance(pair[1], str) or not SAMPLE.fullmatch(pair[1]):
-            raise self._wrong("not a sample value", pair[1], "check that this is a Prometheus API", expected="a number as text")
-        return float(pair[0]), float(pair[1])
-
-    def _get(self) -> BoundedGet:
+    def _get(self, limits: Limits | None = None) -> BoundedGet:
         values = self._connection or self._resolved()
         token = values.bearer_token
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        if values.tenant is not None:
+            headers["X-Scope-OrgID"] = values.tenant
+        if self._trust is None:
+            self._trust = values.trust(where=self._where)
         return BoundedGet(
             base_url=values.url,
-            headers={"Authorization": f"Bearer {token}"} if token else {},
+            headers=headers,
             auth=(values.login, values.password or "") if values.login and not token else None,
-            verify=values.ca_file or True,
-            limits=self._limits,
+            verify=True,
+            limits=limits or self._limits,
             where=self._where,
-            transport=self._transport,
+            # One of its own for each question, which closes it; only the certificates are loaded once.
+            transport=self._transport or httpx.HTTPTransport(verify=self._trust, trust_env=False),
             sleep=self._sleep,
             clock=self._clock,
         )
@@ -267,23 +242,6 @@ class PrometheusHook:
     def _where(self) -> str:
         return f"{self.source} ({self.connection_id})"
 
-    def _wrong(self, what: str, got: Any, fix: str, *, expected: Any = None, number: int = 276) -> QueryRefused:
-        return QueryRefused(number, where=self._where, what=what, got=got, expected=expected, fix=fix)
-
-
-def filled(query: str, *, instance: str, service: str, rate_window: float) -> str:
-    """`query` with `$instance`, `$service` and `$window` replaced. Raises TelemetryError for another placeholder."""
-    values = {"instance": _inside_quotes(instance), "service": _inside_quotes(service), "window": f"{max(1, math.ceil(rate_window))}s"}
-
-    def value(match: re.Match[str]) -> str:
-        if match[1] not in values:
-            raise TelemetryError(
-                281, where="query", what="unknown placeholder", got=match[0], expected="$instance $service $window", fix="correct the query"
-            )
-        return values[match[1]]
-
-    return PLACEHOLDER.sub(value, query)
-
-
-def _inside_quotes(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    @property
+    def _refuse(self) -> AnswerRefusal:
+        return AnswerRefusal(self._where, QueryRefused)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from perfproof.config import Protocol, Source, SourceKind
@@ -11,8 +11,9 @@ from perfproof.errors import PerfproofError, TelemetryError
 from perfproof.intake import source_document
 from perfproof.prerequisites import FileFound, Status, examine_artifacts, supplied
 from perfproof.telemetry import sha256_hex
+from perfproof_airflow.hooks.context_sources import context_hook
 from perfproof_airflow.hooks.json_lines import JsonLinesHook
-from perfproof_airflow.hooks.prometheus import PrometheusHook
+from perfproof_airflow.hooks.metric_sources import METRIC_KINDS, metric_hook
 from perfproof_airflow.hooks.workspace import Workspace
 
 Items = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -34,14 +35,19 @@ def access_error(protocol: Protocol, source: Source, *, now: datetime, workspace
 
 
 def _read(protocol: Protocol, source: Source, *, now: datetime, workspace: Workspace) -> tuple[Items, str | None]:
-    if source.kind is SourceKind.PROMETHEUS:
-        hook = PrometheusHook(source.connection or PrometheusHook.default_conn_name, source=source.name)
-        count = hook.probe(source.probe or "up", at=now.timestamp())
+    if source.kind in METRIC_KINDS:
+        count = metric_hook(source, workspace=workspace).probe(source.probe or "", at=now.timestamp())
         return {source.provides.value: [{"probe": source.probe, "samples": count}]}, None
     if source.kind is SourceKind.JSON_LINES:
         summary, sha256 = JsonLinesHook(workspace, source.path or "").summary(now=now)
         return {source.provides.value: [summary]}, sha256
-    return _artifact(protocol, source, now=now, workspace=workspace)
+    if source.kind is SourceKind.ARTIFACT:
+        return _artifact(protocol, source, now=now, workspace=workspace)
+    begin = now - timedelta(hours=source.lookback_hours)
+    items, raw = context_hook(source, workspace=workspace).items(
+        query=source.query, start=begin.timestamp(), end=now.timestamp(), fetched_at=now
+    )
+    return items, sha256_hex(raw)
 
 
 def _artifact(protocol: Protocol, source: Source, *, now: datetime, workspace: Workspace) -> tuple[Items, str | None]:

@@ -11,6 +11,7 @@ import aiohttp
 from yarl import URL
 
 from perfproof.errors import LoadError
+from perfproof.load.journeys import JourneyPlan
 from perfproof.load.plan import LoadPlan
 from perfproof.load.targets import check_address
 from perfproof.strict import read_json
@@ -29,7 +30,7 @@ class UnlistedAddress(OSError):
 class Guard:
     """Makes sockets for listed addresses only. Every connection, of a name or an address, passes here after resolving."""
 
-    plan: LoadPlan
+    plan: LoadPlan | JourneyPlan
     on_refused: Callable[[LoadError], None]
 
     def __call__(self, info: AddressInfo) -> socket.socket:
@@ -43,7 +44,7 @@ class Guard:
         return socket.socket(family=family, type=kind, proto=protocol)
 
 
-def open_session(plan: LoadPlan, *, guard: Guard) -> aiohttp.ClientSession:
+def open_session(plan: LoadPlan | JourneyPlan, *, guard: Guard) -> aiohttp.ClientSession:
     """A session that keeps connections, and takes no proxy, cookie or redirect from anywhere."""
     connector = aiohttp.TCPConnector(limit=plan.max_in_flight + 1, use_dns_cache=False, socket_factory=guard, keepalive_timeout=30)
     session = aiohttp.ClientSession(
@@ -59,14 +60,14 @@ def open_session(plan: LoadPlan, *, guard: Guard) -> aiohttp.ClientSession:
     return session
 
 
-def url_of(plan: LoadPlan, path: str) -> URL:
+def url_of(plan: LoadPlan | JourneyPlan, path: str) -> URL:
     """The URL of `path` on the plan's target, taken as it is written."""
     bare = plan.host.strip("[]")
     host = f"[{bare}]" if ":" in bare else bare
     return URL(f"http://{host}:{plan.port}{path}", encoded=True)
 
 
-async def ask_consent(session: aiohttp.ClientSession, plan: LoadPlan) -> str:
+async def ask_consent(session: aiohttp.ClientSession, plan: LoadPlan | JourneyPlan) -> str:
     """The build that the target names, if it also names the plan's environment.
 
     Raises LoadError 301 if it does not answer properly, 302 if it names another environment.
@@ -95,7 +96,7 @@ async def ask_consent(session: aiohttp.ClientSession, plan: LoadPlan) -> str:
     return str(answer["build"])
 
 
-def _no_consent(plan: LoadPlan, got: str) -> LoadError:
+def _no_consent(plan: LoadPlan | JourneyPlan, got: str) -> LoadError:
     return LoadError(
         301,
         where=str(url_of(plan, plan.build_path)),

@@ -57,16 +57,19 @@ def explain_queries(cycle: Any, profiles: list[dict[str, Any]], hypotheses: dict
 
 @step
 def name_scenarios(cycle: Any) -> list[str]:
-    """Names the scenarios to run: those of the specification, and the replay where the profile has a curve."""
-    return [*SCENARIOS, *(["replay"] if cycle.profile.replay is not None else [])]
+    """Names the scenarios to run: those of the specification, and replay and journeys where the profile has them."""
+    more = {"replay": cycle.profile.replay, "journeys": cycle.profile.journeys}
+    return [*SCENARIOS, *(name for name, asked in more.items() if asked is not None)]
 
 
 @step(map_index_template="{{ task.op_kwargs.scenario }}", max_active_tis_per_dagrun=1)
 def run_load_tests(cycle: Any, scenario: str) -> dict[str, Any]:
     """Sends one authorized load scenario to the baseline and keeps every row."""
-    from perfproof_airflow.load_steps import run_scenario
+    from perfproof_airflow.load_steps import run_journeys, run_scenario
 
     cycle.announce(Announcement.PHASE_2_LOAD)
+    if scenario == "journeys":
+        return run_journeys(cycle, side="baseline", name=f"evidence/load-{scenario}.json")
     return run_scenario(cycle, scenario, side="baseline", name=f"evidence/load-{scenario}.json")
 
 
@@ -94,33 +97,19 @@ def consolidate_load_tests(cycle: Any, scenarios: list[dict[str, Any]]) -> dict[
         inputs=scenarios,
     )
     limit = cycle.profile.targets.p95_ms
-    cycle.publish("evidence/load-scenarios.svg", lambda: load_plot(documents, limit_p95=limit), inputs=scenarios)
+    # The axis is latency from the intended start, which journeys do not have.
+    drawn = [document for document in documents if document["scenario"] != "journeys"]
+    cycle.publish("evidence/load-scenarios.svg", lambda: load_plot(drawn, limit_p95=limit), inputs=scenarios)
     return results
 
 
 @step
 def analyze_capacity_and_cost(cycle: Any, scenarios: list[dict[str, Any]], baseline: dict[str, Any]) -> dict[str, Any]:
     """Fits scalability to the stress steps, and writes utilization, scaling policies, headroom and cost."""
-    from perfproof.capacity import capacity_document
     from perfproof.capacity_report import capacity_markdown
-    from perfproof_airflow.cycle import now
+    from perfproof_airflow.capacity_steps import analyze
 
-    inputs = [*scenarios, baseline["json"]]
-    services = [cycle.protocol.service(name) for name in cycle.parameters.services]
-    document = cycle.publish(
-        "evidence/capacity.json",
-        lambda: capacity_document(
-            services,
-            load_documents=[cycle.document(reference) for reference in scenarios],
-            baseline=cycle.document(baseline["json"]),
-            profile=cycle.profile,
-            cost=cycle.protocol.cost,
-            optimizations=cycle.protocol.optimizations,
-            now=now(),
-            derived_from=[cycle.source(reference) for reference in inputs],
-        ),
-        inputs=inputs,
-    )
+    document = analyze(cycle, scenarios=scenarios, baseline=baseline["json"])
     return cycle.publish("capacity-analysis.md", lambda: capacity_markdown(cycle.document(document)), inputs=[document])
 
 
@@ -148,4 +137,4 @@ def diagnostics(prerequisites: Any, first: Any) -> Any:
     gate = gate_2(profiles, diagnosed, results, capacity)
     decided = decision(2, retry_from="diagnostics.profile_transactions")
     gate >> decided
-    return {"diagnosed": diagnosed, "results": results, "decided": decided}
+    return {"services": prerequisites["services"], "diagnosed": diagnosed, "results": results, "decided": decided}

@@ -36,11 +36,10 @@ def collect_telemetry(cycle: Any, source: str) -> dict[str, Any]:
 def capture_baseline(cycle: Any, service: str) -> dict[str, Any]:
     """Measures every required metric of one service over the baseline window; each cell keeps its source and reasons."""
     from perfproof_airflow.cycle import now
-    from perfproof_airflow.hooks.baseline import capture_service
+    from perfproof_airflow.hooks.baseline import baseline_window, capture_service
 
     cycle.announce(Announcement.PHASE_1_BASELINE)
-    end = now().timestamp()
-    start = end - cycle.protocol.baseline.window_seconds
+    start, end = baseline_window(cycle.protocol, cycle.protocol.service(service), now=now().timestamp())
     return cycle.publish(
         f"evidence/baseline-{service}.json",
         lambda: capture_service(cycle.protocol, cycle.protocol.service(service), start=start, end=end),

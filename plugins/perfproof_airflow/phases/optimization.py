@@ -117,6 +117,22 @@ def validate(cycle: Any, measurement: dict[str, Any], plan: dict[str, Any], base
     return report
 
 
+@step(map_index_template="{{ task.op_kwargs.service }}")
+def compare_profiles(cycle: Any, service: str, validation: dict[str, Any]) -> dict[str, Any]:
+    """Profiles the candidate as the baseline was, and says what the change moved; it decides nothing and halts nothing."""
+    from perfproof_airflow.candidate_steps import compare_service
+
+    return compare_service(cycle, service, inputs=[validation])
+
+
+@step
+def compare_query_plans(cycle: Any, comparisons: list[dict[str, Any]], diagnosed: dict[str, Any]) -> dict[str, Any]:
+    """Explains the candidate's statements, read-only, and says what differs from the baseline's; it decides nothing."""
+    from perfproof_airflow.candidate_steps import compare_plans
+
+    return compare_plans(cycle, comparisons=list(comparisons), plans=diagnosed["plans"])
+
+
 @step
 def prepare_instrumentation(cycle: Any, validation: dict[str, Any], measurement: dict[str, Any]) -> dict[str, Any]:
     """Prepares dashboards, alerts and tracing for the new expectation; phase 4 applies them after the SLO approval."""
@@ -154,11 +170,16 @@ def optimization(first: Any, second: Any) -> Any:
     rerun = rerun_load_tests()
     measurement = measure_blocks(rerun)
     validation = validate(measurement, plan, first["baseline"])
+    # After the verdict: a profiler that runs during a measured block would be part of what is measured. Before the gate: once it is
+    # decided, the candidate may be rolled back.
+    compared = compare_profiles.partial(validation=validation).expand(service=second["services"])
+    plans_compared = compare_query_plans(compared, second["diagnosed"])
     instrumentation = prepare_instrumentation(validation, measurement)
     gate = gate_3(plan, validation, measurement, instrumentation)
     decided = decision(3, retry_from="optimization.await_implementation")
     rolled_back = rollback(retry_from="optimization.await_implementation")
     optimizations >> plan_approval >> measure_before_implementation() >> implementation >> rerun
+    plans_compared >> gate
     gate >> decided >> rolled_back
     return {
         "plan": plan,

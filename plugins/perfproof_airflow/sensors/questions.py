@@ -206,8 +206,7 @@ def _load_test_authorization(cycle: Cycle) -> tuple[str, dict[str, Any]]:
 
 def load_authorization(cycle: Cycle) -> dict[str, Any]:
     """What the SRE lead authorizes. Its window opens when the prerequisites were verified, so it is the same at each try."""
-    from perfproof.config import Target
-    from perfproof.load.authorization import authorization_document
+    from perfproof.load.authorization import authorization_of
     from perfproof.moments import parse_stamp
 
     entry = cycle.store.live("prerequisites.json")
@@ -215,24 +214,20 @@ def load_authorization(cycle: Cycle) -> dict[str, Any]:
         raise ApprovalError(
             436, where="load_test_authorization", what="the prerequisites are not verified", fix="clear verify_system_state"
         )
-    endpoints = [cycle.protocol.service(name).endpoints for name in cycle.parameters.services]
-    used = [e for pair in endpoints for e in (pair.baseline, pair.candidate) if e is not None]
-    opened = parse_stamp(entry.time)
-    return authorization_document(
-        cycle.protocol.load,
-        profile=cycle.profile,
-        now=opened,
-        targets=[Target(host=e.host, port=e.port) for e in used],
-        transactions=[t for name in cycle.parameters.services for t in cycle.protocol.service(name).transactions],
+    parameters = cycle.parameters
+    return authorization_of(
+        cycle.protocol, services=parameters.services, load_profile=parameters.load_profile, now=parse_stamp(entry.time)
     )
 
 
 def _profiling_clearance(cycle: Cycle) -> tuple[str, dict[str, Any]]:
-    endpoints = [cycle.protocol.service(name).endpoints.baseline for name in cycle.parameters.services]
-    ways = {True: "pprof, asked of the running baseline itself", False: "py-spy on the running process of the baseline"}
+    pairs = [cycle.protocol.service(name).endpoints for name in cycle.parameters.services]
+    endpoints = [e for pair in pairs for e in (pair.baseline, pair.candidate) if e is not None]
+    ways = {True: "pprof, asked of the running service itself", False: "py-spy on the running process"}
     taken = [ways[over_network] for over_network in (False, True) if over_network in {e.pprof_path is not None for e in endpoints}]
     shown = {
         "services": list(cycle.parameters.services),
+        "deployments": ["baseline", "candidate"],
         "profilers": "; ".join([*taken, "statement statistics and plans of its database, read-only"]),
         "what is sampled": "function names and line numbers of call stacks; SQL texts without their values; no request data, no variables",
     }

@@ -167,3 +167,54 @@ def test_the_report_has_its_headings_and_escapes_what_others_wrote(demo: Protoco
     assert "<script>" not in markdown
     assert "<img>" not in markdown
     assert "](http" not in markdown
+
+
+def bent(*, coherency: float, steps: tuple[float, ...] = (1, 2, 4, 8, 12, 16, 24)) -> dict[str, Any]:
+    """A stress test on a law with a little scatter, whose first four steps hold."""
+    scatter = (1.004, 0.997, 1.002, 0.996, 1.003, 0.998, 1.001)
+    seen = [e * 50 * n / (1 + 0.05 * (n - 1) + coherency * n * (n - 1)) for n, e in zip(steps, scatter, strict=False)]
+    return stress(
+        *(
+            step(20.0 * (i + 1), concurrency=float(n), throughput=x, p99=100 if i < 4 else 900)
+            for i, (n, x) in enumerate(zip(steps, seen, strict=True))
+        )
+    )
+
+
+def test_a_knee_within_the_tested_range_has_intervals(demo: Protocol) -> None:
+    """And the report says them, with the instances for the target and two to spare."""
+    document = analyze(demo, bent(coherency=0.01), PEAK)
+    capacity = document["services"][0]["capacity"]
+    assert capacity["throughput_peak"]["status"] == "reached"
+    low, high = (capacity["scalability"]["intervals"]["coherency"][end] for end in ("low", "high"))
+    assert low < 0.01 < high
+    assert capacity["room"]["instances_n_plus_2"]["value"] == 3
+    markdown = capacity_markdown(document)
+    assert "Knee: throughput is highest at" in markdown and "With two instances to spare (N+2) the target needs 3 instances" in markdown
+
+
+def test_a_knee_beyond_the_tested_range_is_not_claimed(demo: Protocol) -> None:
+    """No number of an extrapolation stands in the report."""
+    document = analyze(demo, bent(coherency=0.0004), PEAK)
+    peak = document["services"][0]["capacity"]["throughput_peak"]
+    assert (peak["status"], peak["throughput"], peak["concurrency"]) == ("not reached", None, None)
+    markdown = capacity_markdown(document)
+    assert "no knee claimed" in markdown and "throughput is highest" not in markdown.lower()
+    assert f"{peak['law']['throughput']['value']:g}" not in markdown
+
+
+def test_four_steps_have_no_fit(demo: Protocol) -> None:
+    """Three parameters on four steps are no knowledge."""
+    capacity = analyze(demo, bent(coherency=0.01, steps=(1, 4, 12, 24)), PEAK)["services"][0]["capacity"]
+    assert capacity["scalability"]["fit"] is None and "5 needed" in capacity["scalability"]["reason"]
+    assert capacity["throughput_peak"]["status"] == "unknown"
+    assert capacity["room"]["headroom_percent"]["high"] is None
+
+
+def test_the_price_stands_with_its_source_and_that_its_day_is_not_stated(demo: Protocol) -> None:
+    """The demo's table names no day."""
+    document = analyze(demo, stress(step(20), step(40)), PEAK)
+    assert document["services"][0]["cost"]["price"] == {
+        "currency": "USD", "source": "protocol file", "as_of": None, "core_hour": 0.04, "gib_hour": 0.005,
+    }  # fmt: skip
+    assert "0.04 USD per core and hour, 0.005 USD per GiB and hour; protocol file, the day is not stated." in capacity_markdown(document)

@@ -319,7 +319,7 @@ def test_verdicts_do_not_depend_on_the_scale(before: list[float], after: list[fl
     """In seconds or milliseconds the label is the same and the interval too."""
     here, there = target(before, after), target(scaled(before, factor), scaled(after, factor))
     assert (here.label, here.runs_needed) == (there.label, there.runs_needed)
-    assert here.ci_low == pytest.approx(there.ci_low, abs=1e-6)
+    assert here.ci_low == pytest.approx(there.ci_low, rel=1e-9, abs=1e-6)
     assert guard(before, after, floor=3).label is guard(scaled(before, factor), scaled(after, factor), floor=3 * factor).label
 
 

@@ -76,7 +76,7 @@ def test_a_regression_of_the_margin_is_hardly_ever_passed() -> None:
 
 def test_a_clear_regression_and_a_clear_improvement_are_found() -> None:
     """At 5 % noise 30 % worse is blamed and 40 % better praised almost always: the judge is not merely silent."""
-    assert rates(0.05, true_change=0.3, blocks=9)["regression"] >= 0.94
+    assert rates(0.05, true_change=0.3, blocks=11)["regression"] >= 0.94
     assert rates(0.05, true_change=-0.4)["improved"] >= 0.94
 
 

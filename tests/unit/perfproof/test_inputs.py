@@ -105,12 +105,13 @@ def test_a_package_gives_its_alerts_and_dashboards() -> None:
         }
     )
     found = validate_monitoring_package(data, where="FILE")
+    rule = {"service": None, "state": "rule", "started_at": None, "ended_at": None, "source": "rules/shop.yaml"}
     assert found.items["alerts"] == (
-        {"name": "OrdersSlow", "expression": "shop:p95 > 0.25", "severity": "page", "for": "10m"},
-        {"name": "Unlabelled", "expression": "up == 0", "severity": "UNKNOWN", "for": "0s"},
-        {"name": "CpuHigh", "expression": "cpu > 80", "severity": "ticket", "for": "5m"},
+        {"name": "OrdersSlow", "expression": "shop:p95 > 0.25", "severity": "page", "for": "10m", **rule},
+        {"name": "Unlabelled", "expression": "up == 0", "severity": "UNKNOWN", "for": "0s", **rule},
+        {"name": "CpuHigh", "expression": "cpu > 80", "severity": "ticket", "for": "5m", **rule, "source": "alerts.json"},
     )
-    assert found.items["dashboards"] == ({"name": "Shop", "file": "dashboards/shop.json"},)
+    assert found.items["dashboards"] == ({"name": "Shop", "file": "dashboards/shop.json", "panels": 0, "expressions": []},)
     assert found.dated == datetime(2025, 2, 16, 8, tzinfo=UTC)
 
 

@@ -212,3 +212,57 @@ def test_the_worst_missed_target_comes_first(protocol: Protocol) -> None:
     ]
     points = pain_points([service], metrics=metrics, slos=[], incidents=[], backlog=[])
     assert [point["metric"] for point in points] == ["quote_latency_p95", "orders_latency_p95"]
+
+
+def test_the_sources_are_joined_on_one_line_of_time(protocol: Protocol, parameters: Parameters) -> None:
+    """Incident, deployment and missed target in order, each with its source; what came shortly before what is told as a fact."""
+    sources = documents(protocol)
+    for document in sources:
+        if document["provides"] == Provides.DEPLOYMENTS:
+            document["items"] = [{**item, "deployed_at": "2025-02-14T17:48:00Z"} for item in document["items"]]
+    report = reported(protocol, parameters, sources=sources)
+    assert document_problems("performance-intake-report.json", report) == []
+    assert [(entry["at"], entry["kind"], entry["source"]) for entry in report["timeline"]] == [
+        ("2025-02-14T17:48:00Z", "deployment", "deployments"),
+        ("2025-02-14T18:00:00Z", "incident_started", "incidents"),
+        (STAMP, "target_missed", "baseline"),
+    ]
+    assert [c["what"] for c in report["coincidences"]] == ["deployment 1 12 minutes before incident INC-1"]
+    assert report["timeline_left_out"] == 0
+
+
+def test_objectives_without_an_alert_are_a_finding(protocol: Protocol, parameters: Parameters) -> None:
+    """What the team watches: an alert on `x` watches nothing of the shop, one on the objective's own series does."""
+    report = reported(protocol, parameters)
+    slos = protocol.services[0].slos
+    assert [entry["watched"] for entry in report["watched"]] == ["no"] * len(slos)
+    assert {finding["kind"] for finding in report["findings"]} == {"unwatched_objective"}
+    sources = documents(protocol)
+    spec = next(m for m in protocol.services[0].metrics if m.name == slos[0].metric)
+    for document in sources:
+        document["items"] = [{**i, "expression": f"{spec.query} > 1"} if i["type"] == "alerts" else i for i in document["items"]]
+    watched = reported(protocol, parameters, sources=sources)["watched"][0]
+    assert (watched["watched"], watched["alerts"]) == ("yes", ["OrdersSlow"])
+
+
+def test_pains_have_ranks_and_reasons(protocol: Protocol, parameters: Parameters) -> None:
+    """From one upwards, in words; an incident that is not over has lasted until the report."""
+    points = reported(protocol, parameters)["pain_points"]
+    assert [point["rank"] for point in points] == [1, 2, 3]
+    assert points[0]["rank_reasons"][:2] == ["critical service", "share of the time missed by 59 %"]
+    assert points[1]["rank_reasons"][:3] == ["critical service", "severity SEV2", "has lasted 40 h and is not over"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("timeline", [{"at": "yesterday", "kind": "deployment", "what": "x", "service": None, "source": "s"}]),
+        ("timeline", [{"at": STAMP, "kind": "guess", "what": "x", "service": None, "source": "s"}]),
+        ("coincidences", [{"service": "shop", "what": " "}]),
+        ("watched", [{"watched": "maybe"}]),
+        ("findings", [{"kind": "x"}]),
+    ],
+)
+def test_the_schema_refuses_broken_lines(protocol: Protocol, parameters: Parameters, key: str, value: Any) -> None:
+    """Fields were added to the artifact, and they are checked."""
+    assert document_problems("performance-intake-report.json", {**reported(protocol, parameters), key: value})

@@ -154,7 +154,35 @@ def full() -> Evidence:
              "decided_at": "2025-02-16T12:00:00Z", "comment": "CHG-3", "channel": "mark", "assurance": "A1", "map_index": 0}
         ],
         waivers=[waiver()],
-        pictures={"evidence/flame.svg": "Flame graph", "evidence/blocks.svg": "Blocks", "evidence/load.svg": "Load"},
+        profile_comparisons=[
+            {"service": "api", "status": "compared", "reason": None, "verdict": "consistent", "verdict_reason": "f shrank",
+             "samples": {"baseline": 900, "candidate": 880}, "grew_of": "the time outside of the named functions",
+             "named": [{"function": "f (a.py)", "change": "shrunk", "before_percent": 40.0, "after_percent": 5.0, "low_points": -40.0,
+                        "high_points": -30.0}],
+             "grew": [{"function": "g (a.py)", "change": "new", "before_percent": 0.0, "after_percent": 9.0, "low_points": None,
+                       "high_points": None}],
+             "flame_graph": {"name": "evidence/profile-comparison-api-flame-graph.svg", "sha256": "f" * 64}},
+            {"service": "idle", "status": "inconclusive", "reason": "the candidate has no pid_file"},
+        ],
+        query_plan_diff={
+            "services": [
+                {"service": "api", "status": "compared", "calls_per_request": {"before": 40.0, "after": 2.0},
+                 "ms_per_request": {"before": 6.0, "after": None}, "left_out": 3, "findings_gone": [{"text": "database time"}],
+                 "statements": [
+                     {"statement": "select 1", "change": "kept", "before": {"calls_per_request": 0.7, "mean_ms": 6.19},
+                      "after": {"calls_per_request": 0.7, "mean_ms": 0.06},
+                      "plan": {"scans": [{"relation": "orders", "before": ["Seq Scan"], "after": ["Index Scan using i"]}],
+                               "rows_removed": {"before": 119988.0, "after": 0.0}},
+                      "findings_gone": [{"text": "reads in vain"}], "findings_new": [{"text": "a sort"}],
+                      "findings_unknown": [{"text": "a hash"}]},
+                     {"statement": "select 2", "change": "gone", "before": {"calls_per_request": 40.0, "mean_ms": 0.01}, "after": None}]},
+                {"service": "idle", "status": "not compared", "reason": "the candidate was not profiled"},
+            ]
+        },
+        pictures={
+            "evidence/flame.svg": "Flame graph", "evidence/blocks.svg": "Blocks", "evidence/load.svg": "Load",
+            "evidence/profile-comparison-api-flame-graph.svg": "Change",
+        },
     )  # fmt: skip
 
 
@@ -198,9 +226,12 @@ def spoiled(value: Any) -> Any:
 def hostile() -> Evidence:
     base = full()
     names = ("parameters", "intake", "baseline", "hypotheses", "profiles", "query_plans", "load_results", "capacity", "plan", "validation",
-             "slo_record", "gates", "approvals", "waivers")  # fmt: skip
+             "slo_record", "gates", "approvals", "waivers", "profile_comparisons", "query_plan_diff")  # fmt: skip
     changed: dict[str, Any] = {name: spoiled(getattr(base, name)) for name in names}
     changed["validation"]["optimizations"] = [changed["plan"]["tasks"][0]["id"]]
+    # What our own code writes and never copies.
+    changed["profile_comparisons"][0] |= {"status": "compared", "flame_graph": base.profile_comparisons[0]["flame_graph"]}
+    changed["query_plan_diff"]["services"][0]["status"] = "compared"
     changed["gates"][0]["text"] = HOSTILE + "\n```\n<b>"
     return replace(base, **changed, run=HOSTILE, pictures=dict.fromkeys(base.pictures, HOSTILE))
 
@@ -418,3 +449,42 @@ def test_the_looks_are_told_in_words() -> None:
     told, _ = written(full())
     assert "Two looks, 24 of at most 32 blocks a side, stopped because target and guards are decided." in told
     assert "| 1, with fresh blocks | 8 | 98.3333 % | met | cpu: regression seen | measure: cpu looks worse. |" in told
+
+
+def test_what_the_change_moved_in_the_profile_is_shown_with_its_picture() -> None:
+    """What the plan named, what grew, and the figure; never as a gate's verdict, and not among the baseline's pictures."""
+    markdown, _ = written(full())
+    validation = markdown.partition("## Validation")[2].partition("\n## ")[0]
+    assert "What the change moved in the profile" in validation
+    assert re.search(r"\| `f \(a.py\)` \| 40 % \| 5 % \| -40 to -30 points \| shrunk \|", validation)
+    assert re.search(r"\| `g \(a.py\)` \| 0 % \| 9 % \| – \| new \|", validation)
+    assert "decides no gate" in validation
+    assert "evidence/profile-comparison-api-flame-graph.svg" in validation
+    assert "profile-comparison" not in markdown.partition("## Diagnostics")[2].partition("\n## ")[0]
+
+
+def test_a_profile_that_was_not_compared_says_so() -> None:
+    """With its reason, and without a figure of an earlier round."""
+    base = full()
+    old = {**base.profile_comparisons[1], "flame_graph": None}
+    markdown, _ = written(replace(base, profile_comparisons=[old]))
+    assert re.search(r"INCONCLUSIVE.*idle: not compared. The candidate has no pid\\?_file|INCONCLUSIVE.*the candidate has no pid", markdown)
+    assert "(evidence/profile-comparison" not in markdown
+
+
+def test_what_the_change_moved_in_the_database_is_shown() -> None:
+    """Calls and time per request, the way to each relation, the rows removed, findings that are gone, new or not known."""
+    markdown, _ = written(full())
+    (row,) = [line for line in markdown.splitlines() if "Seq Scan -" in line]
+    for said in ("0.7", "6.19 ms", "0.06 ms", "119,988", "gone: reads in vain", "new: a sort", "not known on the other side: a hash"):
+        assert said in row, said
+    assert "40 statements before, 2 after" in markdown
+    assert "not called any more" in markdown
+    assert "3 more in evidence/query-plan-diff.json" in markdown
+    assert "Gone: database time." in markdown
+    assert "the candidate was not profiled" in markdown
+
+
+def test_a_cycle_without_comparisons_has_no_such_part() -> None:
+    """Those of an earlier version have none."""
+    assert "What the change moved" not in written(sample())[0]

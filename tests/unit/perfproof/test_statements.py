@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from perfproof.errors import ProfileError
-from perfproof.statements import called_functions, check_explainable, is_data_statement
+from perfproof.statements import called_functions, check_explainable, is_data_statement, normalised
 
 READS = [
     "SELECT 1",
@@ -96,3 +96,30 @@ def test_transaction_control_is_no_data_statement() -> None:
     assert is_data_statement("UPDATE t SET a = 1")
     assert not is_data_statement("BEGIN")
     assert not is_data_statement("select 'unfinished")
+
+
+def test_one_text_stands_for_each_way_to_write_a_statement() -> None:
+    """Letters, white space, comments, numbers of values and the length of their lists are no difference."""
+    expected = "select a from t where b in ( $ ) and c = $"
+    assert normalised("SELECT a -- first\n  FROM t WHERE b IN ($1, $2,$3) AND c=$4") == expected
+    assert normalised("select a from t where b in ($1 /*, ... */) and c = $12") == expected
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ('select "A" from t', "select a from t"),
+        ("select 'A' from t", "select 'a' from t"),
+        ("select 'a' from t", 'select "a" from t'),
+        ("select a from t limit 10", "select a from t limit 11"),
+        ("select a from t where b = $1", "select a from t where b > $1"),
+    ],
+)
+def test_other_statements_stay_others(one: str, other: str) -> None:
+    """Quoted names and texts keep their letters."""
+    assert normalised(one) != normalised(other)
+
+
+def test_what_cannot_be_read_keeps_its_letters() -> None:
+    """An unfinished quotation or one with escapes: only white space is made one."""
+    assert normalised("Select  E'a\\'b'\n from T") == "Select E'a\\'b' from T"

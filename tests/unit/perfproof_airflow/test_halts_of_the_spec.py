@@ -92,6 +92,8 @@ def test_a_missing_source_that_is_not_critical_is_unknown_and_no_halt(run: Any) 
 class Metrics:
     """A Prometheus that has recorded `value` in each step, or nothing at all."""
 
+    collection_method = "Prometheus query_range"
+
     def __init__(self, value: float | None) -> None:
         self.value = value
 

@@ -39,7 +39,7 @@ class Generator:
     def __call__(self, workdir: Any) -> Generator:
         return self
 
-    def run(self, plan: LoadPlan, *, injections: Any = ()) -> LoadRun:
+    def run(self, plan: LoadPlan, *, injections: Any = (), locustfile: bytes | None = None) -> LoadRun:
         self.before()
         self.plans.append(plan)
         if self.fails is not None:

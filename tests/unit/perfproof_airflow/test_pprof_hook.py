@@ -21,7 +21,7 @@ from perfproof.profiles import total_weights
 from perfproof_airflow.hooks import pprof
 from perfproof_airflow.hooks.pprof import PprofHook
 from perfproof_airflow.hooks.profiler import ProfilerHook
-from perfproof_airflow.profile_steps import _profiler
+from perfproof_airflow.profile_steps import profiler_of
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "profiles"
 CPU = (FIXTURES / "go-cpu-before.pb.gz").read_bytes()
@@ -160,8 +160,8 @@ def test_the_protocol_file_chooses_the_profiler() -> None:
     """A pprof path asks the service, a pid file watches the process, and neither is an error that says what to add."""
     endpoint = Endpoint("127.0.0.1", 1, "/build", "/metrics")
     allowed = SimpleNamespace(targets=(Target("127.0.0.1", 1),))
-    asked = _profiler(dataclasses.replace(endpoint, pprof_path="/p"), allowed, service="s")  # type: ignore[arg-type]
-    watched = _profiler(dataclasses.replace(endpoint, pid_file="run/s.pid"), allowed, service="s")  # type: ignore[arg-type]
+    asked = profiler_of(dataclasses.replace(endpoint, pprof_path="/p"), allowed, service="s")  # type: ignore[arg-type]
+    watched = profiler_of(dataclasses.replace(endpoint, pid_file="run/s.pid"), allowed, service="s")  # type: ignore[arg-type]
     assert (type(asked), type(watched)) == (PprofHook, ProfilerHook)
     with pytest.raises(PerfproofError, match="PRO-402"):
-        _profiler(endpoint, allowed, service="s")  # type: ignore[arg-type]
+        profiler_of(endpoint, allowed, service="s")  # type: ignore[arg-type]

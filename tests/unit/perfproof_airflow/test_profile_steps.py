@@ -64,7 +64,7 @@ def sent(cycle: Any, plan: Any, *, allowed: Any, endpoint: Any, injections: Any)
 
 def test_a_service_with_a_pprof_path_is_profiled_over_http(go_run: Any, service: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stacks, flame graph and document are published; the document has the shares of the Go service."""
-    monkeypatch.setattr(profile_steps, "_verify_clearance", lambda *_: None)
+    monkeypatch.setattr(profile_steps, "verify_clearance", lambda *_: None)
     monkeypatch.setattr(profile_steps, "authorization", lambda _: SimpleNamespace(targets=(Target("127.0.0.1", service),)))
     monkeypatch.setattr(profile_steps, "send", sent)
     cycle = go_run.cycle("diagnostics.profile_transactions")
@@ -77,7 +77,8 @@ def test_a_service_with_a_pprof_path_is_profiled_over_http(go_run: Any, service:
 
 
 def test_who_clears_profiling_reads_how_it_is_done(go_run: Any) -> None:
-    """Security is asked about pprof where pprof is used."""
+    """Security is asked about pprof where pprof is used, and for both deployments."""
     _, shown = _profiling_clearance(go_run.cycle())
-    assert shown["profilers"].startswith("pprof, asked of the running baseline itself;")
-    assert "py-spy" not in shown["profilers"]
+    assert "; pprof, asked of the running service itself;" in shown["profilers"]
+    assert shown["profilers"].startswith("py-spy on the running process;"), "the candidate has a pid file"
+    assert shown["deployments"] == ["baseline", "candidate"]

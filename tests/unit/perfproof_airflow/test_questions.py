@@ -45,7 +45,7 @@ def test_every_step_of_the_protocol_file_is_asked_somewhere(run: Any) -> None:
             "load_test_authorization", "sre_lead",
             {"targets", "max_rate", "max_duration_seconds", "max_tests", "window", "abort", "planned"},
         ),
-        ("profiling_clearance", "security", {"services", "profilers", "what is sampled"}),
+        ("profiling_clearance", "security", {"services", "deployments", "profilers", "what is sampled"}),
     ],
 )  # fmt: skip
 def test_the_prerequisites_are_asked_of_their_role_with_what_they_decide_on(run: Any, step: str, role: str, shows: set[str]) -> None:

@@ -1,0 +1,1 @@
+"""What telemetry systems answer, read strictly into samples."""

@@ -1,0 +1,1 @@
+"""CloudWatch: its queries as the protocol file writes them, its answers, and its alarms."""
