@@ -17,7 +17,7 @@ from perfproof.statistics.sample_size import MOST_BLOCKS, RANK_EFFICIENCY, block
 
 # Ranks of blocks that have two modes move in jumps, which the formula does not know: so many more made every shape of
 # `bench/error_rates.py` right as often as planned.
-RESERVE = 1.35
+RESERVE = 1.55
 
 
 def blocks_for_regression(noise: float, worsening: float, *, margin: float, confidence: float = 0.95, power: float = 0.95) -> int:

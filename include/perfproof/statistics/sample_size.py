@@ -39,7 +39,7 @@ def blocks_to_decide(
 ) -> int:
     """Blocks a side after which an interval at `confidence` (two-sided) excludes a value `distance` away, with probability `power`.
 
-    n = 2 ((z_confidence * w + z_power) * deviation / distance)^2 / efficiency of ranks + (z_confidence * w)^2 / 4, the last
+    n = 2 ((z_confidence * w + z_power) * deviation / distance)^2 / efficiency of ranks + z_confidence^2 / 4, the last
     term for the noise being estimated itself (W. C. Guenther, The American Statistician 35 (1981)). w is 1, or with `growth` what an
     interval of independent blocks grows by for the dependence that they seem to show: it takes the estimate of the lag-1 coefficient
     and its standard error, 1 / sqrt(values), and the power is the mean over what independent blocks estimate. At most `MOST_BLOCKS`,
@@ -53,18 +53,18 @@ def blocks_to_decide(
 
     def enough(blocks: int) -> bool:
         if growth is None:
-            return _chance(blocks, error, deviation / distance) >= power
+            return _chance(blocks, error, 1.0, deviation / distance) >= power
         spread = 1 / math.sqrt(blocks if pairs else 2 * blocks)
-        chances = (_chance(blocks, error * growth(spread * z, spread, pairs=pairs), deviation / distance) for z in _DRAWS)
+        chances = (_chance(blocks, error, growth(spread * z, spread, pairs=pairs), deviation / distance) for z in _DRAWS)
         return sum(chances) >= power * len(_DRAWS)
 
     return _smallest(enough)
 
 
-def _chance(blocks: int, error: float, noise: float) -> float:
-    """The probability that an interval of `error` deviations excludes a value that is 1 / `noise` deviations of a block away."""
+def _chance(blocks: int, error: float, grown: float, noise: float) -> float:
+    """The probability that an interval of `error` deviations, `grown`, excludes a value 1 / `noise` deviations of a block away."""
     left = blocks - error**2 / 4
-    return NormalDist().cdf(math.sqrt(left * RANK_EFFICIENCY / 2) / noise - error) if left > 0 else 0.0
+    return NormalDist().cdf(math.sqrt(left * RANK_EFFICIENCY / 2) / noise - error * grown) if left > 0 else 0.0
 
 
 def _smallest(enough: Callable[[int], bool]) -> int:

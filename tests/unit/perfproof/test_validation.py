@@ -302,7 +302,7 @@ def test_an_undeclared_worsening_needs_more_than_the_proof_of_a_guard() -> None:
     report = validated(document)
     suspect = report["guards"][-1]
     assert (report["status"], report["regression_count"]) == ("inconclusive", 0)
-    assert (suspect["metric"], suspect["label"], suspect["runs_needed"]) == ("quote_latency_p95", "inconclusive", 6)
+    assert (suspect["metric"], suspect["label"], suspect["runs_needed"]) == ("quote_latency_p95", "inconclusive", 2)
     assert "49.8 % worse" in suspect["reason"]
     assert "may be chance" in suspect["reason"]
 
