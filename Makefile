@@ -9,7 +9,7 @@ OPTIMIZATION ?= index+batch
 # Byte code is worth writing: without it every Airflow process compiles Airflow again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-stop test test-unit test-long faults tamper audit sbom bench-evidence bench-load bench-judge test-e2e compose-env lint lock clean-demo
+.PHONY: help install demo demo-stop test test-unit test-long test-parts bench-telemetry bench-pages faults tamper audit sbom bench-evidence bench-load bench-judge test-e2e compose-env lint lock clean-demo
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,13 +35,17 @@ clean-demo: demo-stop ## end the demo and delete its home (evidence under .artif
 
 test: install ## unit, DAG, integration and end-to-end tests
 	$(BIN)/python -m pytest -n 2 tests/unit
-	$(BIN)/python -m pytest -m "not long" tests/dags tests/integration
+	$(BIN)/python -m pytest -m "not long" tests/dags tests/integration tests/parts
 	@# These two wait most of their time, each on an Airflow of its own; the cycles measure, and want the machine for themselves.
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long" tests/e2e --ignore tests/e2e/test_cycle.py
 	$(BIN)/python -m pytest -m "not long" tests/e2e/test_cycle.py
 
 test-long: install ## the tests that `make test` leaves out for their time
 	$(BIN)/python -m pytest -m long tests
+
+test-parts: install ## install real parts into .parts (Prometheus, Alertmanager, Locust, …), and run the tests that need them
+	$(BIN)/python tests/parts/install_parts.py .parts
+	$(BIN)/python tests/parts/run_parts.py .parts
 
 test-unit: install ## the tests of the pure core, in seconds
 	$(BIN)/python -m pytest tests/unit/perfproof
@@ -54,6 +58,12 @@ tamper: install ## change a signed cycle's evidence in every way, and count what
 
 bench-evidence: install ## what an append costs, beside bare writes; speed of the search for secrets
 	$(BIN)/python bench/evidence.py
+
+bench-telemetry: install ## a range query of 1,000,000 samples, beside bare HTTP and prometheus-api-client (of .parts, if it is there)
+	$(BIN)/python bench/range_query.py $(if $(wildcard .parts/python/bin/python),--competitor-python .parts/python/bin/python)
+
+bench-pages: install ## how fast the pages answer with 1,000 cycles of 20 artifacts
+	$(BIN)/python bench/pages.py
 
 bench-load: install ## does the open-loop generator keep its rate, and does a stall show (needs two quiet cores)
 	$(BIN)/python bench/load_engine.py

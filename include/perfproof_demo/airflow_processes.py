@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -80,7 +81,9 @@ def signing_connection(settings: DemoSettings) -> dict[str, dict[str, object]]:
 
 def _http(url: str) -> dict[str, object]:
     parts = httpx.URL(url)
-    return {"conn_type": "http", "schema": parts.scheme, "host": parts.host, "port": parts.port}
+    path = parts.path.rstrip("/")
+    extra = {"extra": json.dumps({"path": path})} if path else {}
+    return {"conn_type": "http", "schema": parts.scheme, "host": parts.host, "port": parts.port, **extra}
 
 
 def _database(url: str) -> dict[str, object]:

@@ -29,13 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     deploy = commands.add_parser("deploy", help="deploy a build with these optimizations to the candidate")
     deploy.add_argument("--optimization", required=True)
     commands.add_parser("rollback", help="put the baseline's build on the candidate")
+    commands.add_parser("scrape-config", help="print what the Prometheus of PROMETHEUS_URL needs in its configuration")
     commands.add_parser("status", help="list the demo's processes")
     commands.add_parser("stop", help="end every process of the demo")
     commands.add_parser("clean", help="stop, and delete the demo's home")
     options = parser.parse_args(arguments)
     workspace = Path.cwd()
-    settings = DemoSettings.from_environment(workspace / HOME, os.environ)
     try:
+        settings = DemoSettings.from_environment(workspace / HOME, os.environ)
         sys.exit(_dispatch(options, settings, workspace))
     except PerfproofError as error:
         sys.stderr.write(f"{error}\n")
@@ -55,6 +56,11 @@ def _dispatch(options: argparse.Namespace, settings: DemoSettings, workspace: Pa
         )
         sys.stdout.write(f"{change.change}: build {change.build} on the candidate\n")
         return 0
+    if options.command == "scrape-config":
+        from perfproof_demo.prometheus_program import scrape_configuration
+
+        sys.stdout.write(scrape_configuration(settings))
+        return 0
     return _end(options.command, settings)
 
 
@@ -62,6 +68,7 @@ def _run(options: argparse.Namespace, settings: DemoSettings, workspace: Path) -
     from perfproof_demo.cycle import Choice, Demo
     from perfproof_demo.errors import DemoError
     from perfproof_demo.progress import tell
+    from perfproof_demo.prometheus_program import scrape_configuration
 
     if not (workspace / "dags" / "performance_optimization.py").is_file():
         raise DemoError(163, where=str(workspace), what="not a checkout of perfproof", fix="run it in the repository")
@@ -70,6 +77,9 @@ def _run(options: argparse.Namespace, settings: DemoSettings, workspace: Path) -
     started = time.monotonic()
     demo = Demo.of(settings, workspace=workspace, repository=workspace)
     tell("starting the shop, its database, metrics, traffic, and an Airflow of its own")
+    if settings.prometheus_url is not None:
+        tell(f"telemetry: {settings.prometheus_url} (PROMETHEUS_URL), which has to scrape both shops, once each:")
+        sys.stdout.write(scrape_configuration(settings))
     demo.start()
     tell(f"all is up after {time.monotonic() - started:.0f} s")
     demo.people()

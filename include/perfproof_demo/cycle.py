@@ -23,13 +23,13 @@ from perfproof.strict import read_json
 from perfproof_airflow.commands.run import DAG, Ending
 from perfproof_airflow.rest import AirflowApi
 from perfproof_demo.airflow_home import AirflowHome
-from perfproof_demo.airflow_processes import airflow_home, signing_connection, start_airflow, trust_root
+from perfproof_demo.airflow_processes import airflow_home, airflow_processes, signing_connection, start_airflow, trust_root
 from perfproof_demo.approvers import Approvers, Waiting
 from perfproof_demo.database import start_database
 from perfproof_demo.deployment import current, ensure_running, parse_optimizations, rollback
 from perfproof_demo.errors import DemoError
 from perfproof_demo.inputs import write_inputs
-from perfproof_demo.monitoring import start_metrics
+from perfproof_demo.monitoring import check_metrics, start_metrics
 from perfproof_demo.processes import running_pid
 from perfproof_demo.progress import Progress, open_store, phase_seconds, tell
 from perfproof_demo.settings import DEFAULT_PORT_BASE, OPTIMIZATION_IDS, DemoSettings, Side
@@ -94,6 +94,7 @@ class Demo:
             except BaseException as error:
                 failure.append(error)
 
+        check_metrics(self.settings, airflow_runs=any(state.alive for state in airflow_processes(self.settings)))
         start_database(self.settings)
         self._write_protocol()
         thread = threading.Thread(target=airflow, daemon=True)
@@ -102,7 +103,8 @@ class Demo:
             thread.start()
         for side in Side:
             ensure_running(self.settings, side)
-        start_metrics(self.settings)
+        source = start_metrics(self.settings)
+        tell(f"telemetry: {source.words}, {source.url}")
         if running_pid(self.settings, "traffic") is None:
             # Before the users come: the report's own probes would make them step aside for a load test.
             write_inputs(self.settings, now=datetime.now(UTC))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ SHOP_ROLE = "perfproof_demo_shop"
 READER_ROLE = "perfproof_demo_reader"
 MARK = "perfproof demo, may be dropped"
 INDEX = "orders_customer_id"
+CONNECT_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +54,28 @@ def database_urls(settings: DemoSettings, side: Side) -> DatabaseUrls:
 
 def start_database(settings: DemoSettings) -> None:
     """Starts the embedded server, unless DEMO_DATABASE_URL names another one, and makes and fills what is missing."""
-    if settings.database_url is None:
-        postgres_server.start_server(settings)
-    with closing(connect(_administrator_url(settings))) as connection:
+    with closing(_started(settings)) as connection:
         _make_roles(settings, connection)
         for side in Side:
             _make_database(settings, connection, side)
     for side in Side:
         _grant(settings, side)
+
+
+def _started(settings: DemoSettings) -> psycopg.Connection[tuple[Any, ...]]:
+    """An administrator's connection to the server, which is started if it is the embedded one and does not run."""
+    if settings.database_url is not None:
+        return connect(_administrator_url(settings))
+    for left in reversed(range(CONNECT_TRIES)):
+        postgres_server.start_server(settings)
+        try:
+            return connect(_administrator_url(settings))
+        except DemoError:
+            # A server that is being killed is listed a moment longer than it answers.
+            if left == 0:
+                raise
+            time.sleep(0.5)
+    raise AssertionError("unreachable")
 
 
 def stop_database(settings: DemoSettings) -> bool:

@@ -1,7 +1,7 @@
 """The demo's Prometheus: prombed in a process of its own, behind the part of the HTTP API that perfproof reads.
 
 `python -m perfproof_demo.metrics_server --port 18190 --target 127.0.0.1:18101 ...` scrapes each target once a second.
-PROMETHEUS_URL replaces it, and a `prometheus` on PATH is used instead of it.
+PROMETHEUS_URL replaces it, and a `prometheus` on PATH or in PROMETHEUS_BIN is used instead of it.
 """
 
 from __future__ import annotations

@@ -61,4 +61,6 @@ def test_the_monitoring_package_holds_alerts_and_a_dashboard_of_the_baseline(tmp
     assert supplied.dated == NOW
     assert [alert["name"] for alert in supplied.items["alerts"]] == ["OrdersLatencyHigh", "ShopErrors", "ShopDown"]
     assert all('instance="127.0.0.1:20001"' in alert["expression"] for alert in supplied.items["alerts"])
-    assert supplied.items["dashboards"] == ({"name": "Demo shop", "file": "dashboards/shop.json"},)
+    (board,) = supplied.items["dashboards"]
+    assert (board["name"], board["file"], board["panels"]) == ("Demo shop", "dashboards/shop.json", 7)
+    assert all('instance="127.0.0.1:20001"' in expression for expression in board["expressions"])

@@ -37,15 +37,32 @@ def test_a_port_base_that_is_no_free_port_is_one_clear_error(tmp_path: Path, tex
 
 def test_an_empty_variable_is_an_unset_one(tmp_path: Path) -> None:
     """`DEMO_DATABASE_URL= make demo` is how a shell unsets a variable for one command."""
-    settings = DemoSettings.from_environment(tmp_path, {"DEMO_DATABASE_URL": "", "PROMETHEUS_URL": "", "DEMO_PORT_BASE": ""})
+    settings = DemoSettings.from_environment(
+        tmp_path, {"DEMO_DATABASE_URL": "", "PROMETHEUS_URL": "", "PROMETHEUS_BIN": "", "DEMO_PORT_BASE": ""}
+    )
     assert settings.database_url is None
     assert settings.prometheus_url is None
+    assert settings.prometheus_bin is None
 
 
 def test_a_prometheus_of_ones_own_replaces_the_address(tmp_path: Path) -> None:
     """A slash at the end of PROMETHEUS_URL does not double the slash of the API path."""
     settings = DemoSettings.from_environment(tmp_path, {"PROMETHEUS_URL": "http://127.0.0.1:9090/"})
     assert settings.metrics_url == "http://127.0.0.1:9090"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "127.0.0.1:9090", "localhost", "ftp://127.0.0.1", "http://", "http://u:secret@127.0.0.1:9090", "http://a/?x=1", "http://a/#x",
+        "http://a:b/", "http://a b/",
+    ],
+)  # fmt: skip
+def test_an_unusable_address_is_one_clear_error_without_its_password(tmp_path: Path, url: str) -> None:
+    """Before anything is started."""
+    with pytest.raises(DemoError, match="DEM-850 PROMETHEUS_URL") as raised:
+        DemoSettings.from_environment(tmp_path, {"PROMETHEUS_URL": url})
+    assert "secret" not in str(raised.value)
 
 
 def test_a_relative_home_is_refused() -> None:
