@@ -7,27 +7,29 @@ import re
 
 from perfproof.errors import LoadError
 
-_SAMPLE = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?:[^"}]|"(?:\\.|[^"\\])*")*\})?[ \t]+(\S+)(?:[ \t]+[^#\s]+)?(?:[ \t]+#.*)?\s*$')
+_SAMPLE = re.compile(r'^(([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(?:[^"}]|"(?:\\.|[^"\\])*")*\})?)[ \t]+(\S+)(?:[ \t]+[^#\s]+)?(?:[ \t]+#.*)?\s*$')
 
 
 def series_sums(data: bytes, *, where: str) -> dict[str, float]:
     """Each series name with the sum of its samples; a series with a sample that is no finite number is left out.
 
-    Raises LoadError 321 for text that holds no sample or a line that is none.
+    Raises LoadError 321 for text that holds no sample, a line that is none, or a sample twice: their sum would be twice as much.
     """
     try:
         lines = data.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise _no_metrics(where, error.reason) from None
     samples: dict[str, list[float]] = {}
+    seen: set[str] = set()
     for line in lines:
         if not line.strip() or line.startswith("#"):
             continue
         match = _SAMPLE.match(line)
-        if match is None:
+        if match is None or match[1] in seen:
             raise _no_metrics(where, line)
+        seen.add(match[1])
         try:
-            samples.setdefault(match[1], []).append(float(match[2]))
+            samples.setdefault(match[2], []).append(float(match[3]))
         except ValueError:
             raise _no_metrics(where, line) from None
     if not samples:
