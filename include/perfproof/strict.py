@@ -12,6 +12,7 @@ import math
 import types
 import typing
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, TypeVar, Union
 
 from perfproof.errors import ArtifactError, ConfigError, PerfproofError
@@ -117,10 +118,15 @@ def _scalar(shape: Any, value: Any, where: str, error: type[PerfproofError]) -> 
     return value
 
 
+@lru_cache(maxsize=512)
+def _hints(shape: type) -> dict[str, Any]:
+    return typing.get_type_hints(shape)
+
+
 def _build_dataclass(shape: type, value: Any, where: str, error: type[PerfproofError]) -> Any:
     if not isinstance(value, dict):
         raise _wrong_type(where, value, "a mapping", error)
-    hints = typing.get_type_hints(shape)
+    hints = _hints(shape)
     fields = {f.name: f for f in dataclasses.fields(shape) if f.init}
     for key in value:
         if key not in fields:

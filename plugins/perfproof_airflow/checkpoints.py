@@ -6,6 +6,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from perfproof.errors import EvidenceError
 from perfproof.evidence.envelope import SIGNING_CONNECTION, read_checkpoint_key
 
 if TYPE_CHECKING:
@@ -31,6 +32,16 @@ def signing_key() -> CheckpointKey | None:
     return read_checkpoint_key(pem, key_id=connection.login or "", where=f"Connection {SIGNING_CONNECTION}")
 
 
+def refresh_view(store: EvidenceStore) -> None:
+    """Writes what pages show of the run at a glance. It stops nothing if it cannot: pages then compute it from the log."""
+    from perfproof.cycles.view import write_view
+
+    try:
+        write_view(store)
+    except EvidenceError as error:
+        log.warning("the view of the cycle was not written: %s", error)
+
+
 def checkpoint(store: EvidenceStore) -> str | None:
     """Path of the signed checkpoint of the log as it is now; None without a key.
 
@@ -38,6 +49,7 @@ def checkpoint(store: EvidenceStore) -> str | None:
     """
     from perfproof.evidence.checkpoints import sign_checkpoint
 
+    refresh_view(store)
     key = signing_key()
     if key is None:
         log.info("the log is not signed: there is no Connection %s", SIGNING_CONNECTION)

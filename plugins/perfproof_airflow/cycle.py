@@ -28,7 +28,7 @@ from perfproof.strict import read_json
 from perfproof.strict_yaml import MAX_BYTES as MAX_YAML_BYTES
 from perfproof.telemetry import document_bytes, sha256_hex
 from perfproof_airflow import settings
-from perfproof_airflow.checkpoints import signing_key
+from perfproof_airflow.checkpoints import refresh_view, signing_key
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -203,6 +203,10 @@ class Cycle:
             time=now(), actor=self.actor, attempt=self.attempt,
         )  # fmt: skip
 
+    def record_once(self, kind: EntryType, body: dict[str, Any], *, key: str) -> None:
+        """Commits a fact under a key of `idem`, by which a later try finds it whatever else it would say of it."""
+        self.store.append(type=kind, body=body, idem=key, time=now(), actor=self.actor, attempt=self.attempt)
+
     def announce(self, announcement: Announcement) -> None:
         """One of the specification's announcements: execution log, task log, notifiers; once per round."""
         # Not the task's own key: a mapped task announces its step once, not once for each of its instances.
@@ -239,6 +243,7 @@ class Cycle:
         # A halt must be recorded whatever its reason quotes, so here a secret is masked, and not refused.
         line = error_line(step, self._masked(str(error)))
         self.record(EntryType.ERROR, {"step": step, "code": error.code, "text": line, "try": self.attempt.try_number})
+        refresh_view(self.store)
         self.say(line, kind="error")
 
     def _masked(self, text: str) -> str:

@@ -12,6 +12,8 @@ SUPPORTING = frozenset((BASELINE_JSON, INTAKE_BACKLOG, PREREQUISITES, REPORT_HTM
 ARTIFACT_NAMES = frozenset(member.value for member in Artifact) | SUPPORTING
 LOG_VIEW = "protocol-execution-log.jsonl"
 CHECKSUMS = "SHA256SUMS"
+# What pages show of the run at a glance: see perfproof.cycles.view.
+CYCLE_VIEW = "cycle-view.json"
 CHECKPOINT = re.compile(r"checkpoints/[0-9]{8}\.dsse\.json")
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,120}")
 _EVIDENCE = re.compile(r"evidence/[a-z0-9][a-z0-9._-]{0,120}")

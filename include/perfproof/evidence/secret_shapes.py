@@ -71,7 +71,7 @@ PLACEHOLDER = re.compile(
     rb"[*x._-]+|[$<{?~].*|%[sr(].*|:\w+|\.{0,2}/.*|[A-Za-z_]+(?:\.[A-Za-z_]+)+|(?-i:[A-Z]+(?:_[A-Z]+)+)"
     rb"|[a-z_]*(?:passw|secret|token|credential|api_?key)[a-z_]*"
     rb"|(?:pass|pw|xxx+|none|null|true|false|required|optional|string|text|bytes|redacted|masked|hidden|changeme|change-me|example"
-    rb"|placeholder|unset|empty|default)",
+    rb"|placeholder|unset|empty|default|same-origin)",
     re.IGNORECASE | re.DOTALL,
 )
 # Says something about a secret and is none.

@@ -109,7 +109,7 @@ def test_the_sre_lead_sees_the_most_tests_that_a_round_may_take(demo: Protocol) 
     """Blocks that are added while the verdict is open are authorized before anything is sent."""
     planned = authorization_document(demo.load, profile=demo.load.profiles["demo"], now=NOW)["planned"]
     assert "8 blocks a side" in planned["measurement"] and "at most 24 a side" in planned["measurement"]
-    assert planned["tests"] == "at most 52 in one round of the cycle, 48 of them blocks"
+    assert planned["tests"] == "at most 54 in one round of the cycle, 48 of them blocks and 2 of them profiled"
 
 
 def test_without_further_blocks_only_the_first_are_shown(demo: Protocol) -> None:
@@ -118,7 +118,7 @@ def test_without_further_blocks_only_the_first_are_shown(demo: Protocol) -> None
     alone = replace(profile, measurement=replace(profile.measurement, max_blocks=None))
     planned = authorization_document(demo.load, profile=alone, now=NOW)["planned"]
     assert planned["measurement"] == "8 blocks a side, each 25 requests/s for 6 s"
-    assert planned["tests"].startswith("at most 20 in one round")
+    assert planned["tests"].startswith("at most 22 in one round")
 
 
 @pytest.mark.parametrize(

@@ -51,8 +51,8 @@ def plan_of(protocol: Protocol) -> JourneyPlan:
 def test_journeys_count_as_a_test_and_their_length_as_load(demo: Protocol) -> None:
     """With the time until all users are there."""
     profile, without = read().load.profiles["demo"], demo.load.profiles["demo"]
-    assert profile.most_tests == without.most_tests + 1
-    assert profile.most_seconds == without.most_seconds + 2 + 10
+    assert profile.most_tests(services=1) == without.most_tests(services=1) + 1
+    assert profile.most_seconds(services=1) == without.most_seconds(services=1) + 2 + 10
 
 
 @pytest.mark.parametrize(

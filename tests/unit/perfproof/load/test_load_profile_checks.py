@@ -38,8 +38,8 @@ def test_ramp_replay_proxy_headers_and_body_are_read() -> None:
     assert profile.peak.ramp_seconds == 2
     assert profile.replay is not None
     assert (profile.replay.highest_rate, profile.replay.seconds) == (141, 20)
-    assert profile.most_tests == demo.most_tests + 1
-    assert profile.most_seconds == demo.most_seconds + 2 + 20
+    assert profile.most_tests(services=1) == demo.most_tests(services=1) + 1
+    assert profile.most_seconds(services=1) == demo.most_seconds(services=1) + 2 + 20
     assert (profile.failure.fault, profile.failure.fault_seconds) == (Fault.SLOW_DEPENDENCY, 2)
     assert transaction.body == '{"id": {customer}}'
 
