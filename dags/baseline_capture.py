@@ -11,6 +11,8 @@ samples that were recorded in it, and keeps the result in the history: `.artifac
   more of the interval is measured than before.
 * Each run updates the asset `perfproof_baseline`; its extra names the file, its completeness, and what regressed against
   the last stable level of the earlier captures.
+* A level that changed for the worse opens an item for the next cycle's intake; with `captures.trigger_cycle` in the protocol
+  file a scheduled run also triggers a cycle, which waits until it is prioritized.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class BranchChange:
 def file_lines(directory: str, files: Mapping[str, str]) -> list[str]:
     """Lines about files in `directory` of the workspace, each with its SHA-256."""
     return [
-        f"- Files: directory {md.code(directory)} of the workspace. The files before this are those of the instrumentation log before this.",
+        f"- Files: directory {md.code(directory)} of the workspace. To go back, put the files of the log before this there.",
         *(f"    - {md.code(name)}, SHA-256 {md.code(digest)}" for name, digest in files.items()),
     ]
 
@@ -53,8 +53,8 @@ def alarm_lines(
     """Lines about alarms, each with its ARN, what to do to go back, and alarms of the same objectives that are `others`."""
     created = [change.name for change in changes if change.state == "created"]
     lines = [
-        f"- CloudWatch: Connection {md.code(connection)}; what was there is in {md.code(before['name'])}, SHA-256 {md.code(before['sha256'])},"
-        f" what is there now in {md.code(after['name'])}, SHA-256 {md.code(after['sha256'])}.",
+        f"- CloudWatch: Connection {md.code(connection)}. Before: {md.code(before['name'])}, SHA-256 {md.code(before['sha256'])}."
+        f" Now: {md.code(after['name'])}, SHA-256 {md.code(after['sha256'])}.",
     ]
     for change in changes:
         told = f": {', '.join(change.settings)}" if change.settings else ""
@@ -64,5 +64,5 @@ def alarm_lines(
     if created:
         lines.append(f"    - To go back, delete composite alarms first: {', '.join(md.code(name) for name in reversed(created))}.")
     if others:
-        lines.append(f"    - Left as they are, and no longer in this update: {', '.join(md.code(name) for name in others)}.")
+        lines.append(f"    - Left as they are, and not in this update: {', '.join(md.code(name) for name in others)}.")
     return lines

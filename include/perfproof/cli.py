@@ -25,6 +25,8 @@ COMMANDS = {
     "profile": ("perfproof.commands.profile", "read profiles, compare them, draw flame graphs"),
     "slo": ("perfproof.commands.slo", "objectives as alert rules and dashboards, and a back-test of their alerts"),
     "check": ("perfproof.commands.check", "check a protocol file"),
+    "plan": ("perfproof.commands.plan", "what a run would do, before it is triggered: load, people, what is missing"),
+    "init": ("perfproof.commands.init", "a protocol file and templates for a service of your own"),
 }
 EXTENSIONS = "perfproof.commands"
 

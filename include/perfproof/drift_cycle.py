@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from perfproof.config_checks import MAX_OBJECTIVE
+from perfproof.parameters import MAX_OBJECTIVE
 
 # Run ids to ask about: as many as can be open at once, and then some.
 MOST_ASKED = 50

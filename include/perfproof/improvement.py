@@ -24,8 +24,8 @@ def backlog(
 
     It holds planned work that was not done, open hypotheses, breached load targets, regressed and undecided guards, and
     metrics that nobody guards, and of `inherited` (the backlog of this cycle's intake) the drifts that its change did not mitigate
-    and what is about services that it did not consider. `metric` is None where an item is about none. `promised_gains` are the records of `promised`
-    (`perfproof.promised_gains`), so that each cycle hands the whole history on.
+    and what is about services that it did not consider. `metric` is None where an item is about none. `promised_gains` are the
+    records of `promised` (`perfproof.promised_gains`), so that each cycle hands the whole history on.
     """
     done = set(validation.get("optimizations") or [validation["optimization_id"]])
     # What was measured belongs to the service that was measured; an old report without it is about the first one considered.
@@ -64,7 +64,7 @@ def backlog(
         add("unguarded", measured, f"{entry['metric']}: no guard watches it", entry["reason"], entry["metric"])
     for item in inherited:
         if item["kind"] == DRIFT:
-            if not _mitigated(item, validation, measured):
+            if not _mitigated(item, validation, measured) and all(item["id"] != other["id"] for other in items):
                 items.append({**_handed_on(item, run), "id": str(item["id"])})
         elif item["service"] not in considered:
             items.append({**_handed_on(item, run), "id": f"BLG-{len(items) + 1:03d}"})

@@ -17,7 +17,7 @@ from perfproof.config import CloudWatchTarget, Service
 from perfproof.moments import stamp
 from perfproof.slo import ALERT_WINDOWS
 from perfproof.slos.exports import exported_files
-from perfproof.slos.grafana import budget_panels
+from perfproof.slos.grafana import SCHEMA_VERSION, budget_panels, dashboard_uid, datasource_variable, with_datasource
 from perfproof.slos.promql import filled, template_text
 from perfproof.slos.proposal import proposed_objectives
 from perfproof.telemetry import Direction, MetricKind, Unit
@@ -35,11 +35,17 @@ def instrumentation_files(*, service: Service, updates: Sequence[Update]) -> dic
     Prometheus alert rules, a Grafana dashboard, and policies for the tail sampling processor of the OpenTelemetry Collector.
     """
     rules = [rule for update in updates for rule in _rules(service, update)]
-    panels = [_panel(service, update, place) for place, update in enumerate(updates)]
+    panels = [with_datasource(_panel(service, update, place)) for place, update in enumerate(updates)]
     panels += budget_panels(proposed_objectives(updates), first_id=len(panels) + 1, top=8 * len(panels))
     policies = [policy for update in updates if (policy := _policy(service, update)) is not None]
     group = {"groups": [{"name": f"perfproof-{service.name}", "rules": rules}]}
-    dashboard = {"title": f"{service.name}: objectives", "uid": f"perfproof-{service.name}"[:40], "schemaVersion": 39, "panels": panels}
+    dashboard = {
+        "title": f"{service.name}: objectives",
+        "uid": dashboard_uid(f"perfproof-{service.name}"),
+        "schemaVersion": SCHEMA_VERSION,
+        "templating": {"list": [datasource_variable()]},
+        "panels": panels,
+    }
     return {
         RULES: yaml.safe_dump(group, sort_keys=False, allow_unicode=True, width=1000).encode(),
         DASHBOARD: _json(dashboard),
@@ -109,7 +115,8 @@ def _panel(service: Service, update: Update, place: int) -> dict[str, Any]:
                     "mode": "absolute",
                     "steps": [{"color": colours[0], "value": None}, {"color": colours[1], "value": target}],
                 },
-            }
+            },
+            "overrides": [],
         },
     }
 

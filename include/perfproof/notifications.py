@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -30,6 +30,7 @@ class Kind(StrEnum):
     """What a notification is about. A closed set: channels choose among these."""
 
     ANNOUNCEMENT = "announcement"
+    DISTRIBUTION = "distribution"
     ERROR = "error"
     ESCALATION = "escalation"
     GATE_FAILED = "gate_failed"
@@ -41,6 +42,7 @@ class Kind(StrEnum):
 
 TITLES: Mapping[Kind, str] = {
     Kind.ANNOUNCEMENT: "Announcement",
+    Kind.DISTRIBUTION: "Delivered",
     Kind.ERROR: "A step failed",
     Kind.ESCALATION: "Nobody has answered",
     Kind.GATE_FAILED: "A gate did not pass",
@@ -51,6 +53,7 @@ TITLES: Mapping[Kind, str] = {
 }
 SEVERITIES: Mapping[Kind, str] = {
     Kind.ANNOUNCEMENT: "info",
+    Kind.DISTRIBUTION: "info",
     Kind.ERROR: "error",
     Kind.ESCALATION: "warning",
     Kind.GATE_FAILED: "error",
@@ -62,12 +65,21 @@ SEVERITIES: Mapping[Kind, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file that is delivered with a message: its name in the evidence, its SHA-256 and its bytes."""
+
+    name: str
+    sha256: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Notification:
     """One message about `run` (the run key).
 
     `text` may have several lines; who makes it sees to it that no foreign text begins one. `step` is the protocol's step or the
     task, `link` an http(s) address or empty, `people` who is asked, `until` a time stamp or empty, and `about` what repeats of
-    the message share: the request, or the gate.
+    the message share: the request, or the gate. Of `files` a channel sends name and digest, an e-mail the bytes too.
     """
 
     kind: Kind
@@ -79,6 +91,7 @@ class Notification:
     people: tuple[str, ...] = ()
     until: str = ""
     about: str = ""
+    files: tuple[File, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """The notification as JSON: the body of a webhook, with the same keys always."""
@@ -93,6 +106,7 @@ class Notification:
             "people": [visible(who) for who in self.people],
             "until": visible(self.until) or None,
             "link": _link(self) or None,
+            "files": [{"name": visible(file.name), "sha256": file.sha256} for file in self.files],
         }
 
     def body(self) -> bytes:

@@ -19,6 +19,7 @@ from typing import Any
 
 from perfproof.config import Service, Slo
 from perfproof.errors import ArtifactError
+from perfproof.inputs.backlog import DRIFT
 from perfproof.moments import parse_stamp
 from perfproof.telemetry import MetricKind, MetricSpec
 
@@ -187,9 +188,10 @@ def _lasted(incident: Mapping[str, Any], now: datetime | None) -> tuple[float, s
 
 
 def _backlog_pain(service: Service, item: Mapping[str, Any], *, share: float | None) -> _Weighed:
+    origin = "found by the recurring capture" if item.get("kind") == DRIFT else "left by an earlier cycle"
     point = {
         "service": service.name,
-        "symptom": f"Left by an earlier cycle: {item['title']}",
+        "symptom": f"{origin[0].upper()}{origin[1:]}: {item['title']}",
         "metric": item["metric"],
         "value": None,
         "unit": None,
@@ -198,4 +200,4 @@ def _backlog_pain(service: Service, item: Mapping[str, Any], *, share: float | N
         "evidence": [f"backlog item {item['id']}: {item['reason']}"],
     }
     traffic = share if item["metric"] is None else _through(service, str(item["metric"]), share)
-    return _Weighed(point, service.critical, traffic=traffic, reasons=("left by an earlier cycle",))
+    return _Weighed(point, service.critical, traffic=traffic, reasons=(origin,))

@@ -126,7 +126,7 @@ def check_approvals(protocol: Protocol, where: str) -> None:
             if role != TASK_OWNER and role not in protocol.roles:
                 raise refusal(142, place, "unknown role", "add it to roles", got=role)
         held = [{person.id.casefold() for person in protocol.roles[role].people} for role in roles if role != TASK_OWNER]
-        if not _distinct(held, frozenset()):
+        if not each_has_one(held, frozenset()):
             raise refusal(
                 186, place, "fewer people than roles, and nobody answers for two", "give one of the roles to another person",
                 got=", ".join(roles),
@@ -155,8 +155,8 @@ def _check_reminders(protocol: Protocol, where: str) -> None:
         raise refusal(142, f"{where}.escalate_to", "unknown role", "add it to roles", got=approvals.escalate_to)
 
 
-def _distinct(held: list[set[str]], taken: frozenset[str]) -> bool:
+def each_has_one(held: list[set[str]], taken: frozenset[str]) -> bool:
     """Whether each of the sets can give a person of its own."""
     if not held:
         return True
-    return any(_distinct(held[1:], taken | {person}) for person in held[0] - taken)
+    return any(each_has_one(held[1:], taken | {person}) for person in held[0] - taken)

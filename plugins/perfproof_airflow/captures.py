@@ -14,6 +14,7 @@ from perfproof.capture_changes import Beside, change_words, changes_document, fo
 from perfproof.change_points.acknowledged import NOTHING_ACKNOWLEDGED, Acknowledged, read_acknowledged
 from perfproof.config import Protocol, Provides, load_protocol
 from perfproof.config_checks import IDENTIFIER
+from perfproof.drift_cycle import drift_cycle, other_run_ids
 from perfproof.errors import ArtifactError, ConfigError, ParameterError
 from perfproof.history import Decision, before, check_interval, decide, entry_name, entry_path, part_path
 from perfproof.input_file import read_input
@@ -150,20 +151,27 @@ class Captures:
         return [change_words(record) for record in new]
 
     def _open_drifts(self, acknowledged: Acknowledged, *, length: timedelta) -> dict[str, Any]:
-        """`drifts`: those that this capture was the first to report, as intake items that are offered; `offered`: every one that is.
+        """`drifts` that this capture was the first to report and that are offered to the next intake; `cycle` that they ask for, None
+        without one; `earlier_cycles`, the run ids that other drifts which are still offered asked for.
 
         Opened from what the history holds, so that a try after one that was killed opens them too.
         """
         from perfproof_airflow.inbox import Inbox
 
         inbox = Inbox.of(self.protocol.name)
-        records = self._reported(f"{self.directory}/{self.protocol.name}/{CHANGES}")
-        own = drifts_reported(records, reported_by=self.name.removesuffix(".json"))
+        records, reported_by = self._reported(f"{self.directory}/{self.protocol.name}/{CHANGES}"), self.name.removesuffix(".json")
+        own = drifts_reported(records, reported_by=reported_by)
         items = [drift_item(r, protocol=self.protocol.name, length=length, evidence=self._captures_of(r, length)) for r in own]
         opened = {item["id"] for item in inbox.open(items)}
         offered = inbox.refresh(dated=self.end, acknowledged=acknowledged)["items"]
-        shown = [{key: item[key] for key in ("id", "service", "title", "reported_by")} for item in offered]
-        return {"drifts": [item for item in shown if item["id"] in opened], "offered": shown}
+        drifts = [item for item in offered if item["id"] in opened]
+        asking = {"protocol": self.protocol.name, "reported_by": reported_by}
+        wanted = bool(drifts) and self.protocol.captures.trigger_cycle
+        return {
+            "drifts": [{key: item[key] for key in ("id", "service", "metric", "title")} for item in drifts],
+            "cycle": drift_cycle(drifts, **asking) if wanted else None,
+            "earlier_cycles": other_run_ids(offered, **asking) if wanted else [],
+        }
 
     def _captures_of(self, record: Mapping[str, Any], length: timedelta) -> list[dict[str, str]]:
         """The captures before and at a change, and the one that reported it, with their digests, as far as they are there."""

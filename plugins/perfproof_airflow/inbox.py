@@ -7,14 +7,16 @@ nothing, without a lock.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from perfproof.announcements import one_line
+from perfproof.artifacts import Artifact
 from perfproof.change_points.acknowledged import Acknowledged
 from perfproof.errors import PerfproofError
+from perfproof.inputs.backlog import DRIFT
 from perfproof.intake_inbox import DRIFTS, ID, TAKEN, VIEW, accepted_drifts, inbox_document, mark, read_drift, read_mark
 from perfproof.moments import parse_stamp
 from perfproof.strict import read_json
@@ -27,9 +29,7 @@ if TYPE_CHECKING:
     from perfproof_airflow.cycle import Cycle
 
 log = logging.getLogger(__name__)
-INTAKE_REPORT = "performance-intake-report.json"
 ROUNDS = 10
-Content = TypeVar("Content")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,23 +123,29 @@ def take_drifts(cycle: Cycle, *, now: datetime, handed_off: bool = False) -> lis
 
     A mark that cannot be written stops no cycle: the drift is then offered again, and the task's log says why.
     """
-
-    def noted() -> list[str]:
+    try:
         inbox = Inbox.of(cycle.protocol.name)
         known = {drift["id"] for drift in inbox.drifts()}
-        backlog = cycle.document(INTAKE_REPORT).get("backlog", []) if cycle.store.live(INTAKE_REPORT) else []
-        ids = sorted({item["id"] for item in backlog if ID.fullmatch(str(item["id"])) and item["id"] in known})
+        ids = sorted({str(item["id"]) for item in _intake_backlog(cycle)} & known)
         inbox.take(cycle.run, ids, at=now, handed_off=handed_off)
         if known:
             inbox.refresh(dated=now, acknowledged=acknowledged_changes(cycle.protocol.name))
-        return ids
-
-    return _or_said(noted, otherwise=[])
-
-
-def _or_said(action: Callable[[], Content], *, otherwise: Content) -> Content:
-    try:
-        return action()
     except PerfproofError as error:
         log.warning("the intake items of the captures could not be marked: %s", one_line(str(error)))
-        return otherwise
+        return []
+    return ids
+
+
+def inherited_items(cycle: Cycle) -> list[dict[str, Any]]:
+    """The backlog of the cycle's intake, without drifts that a person has accepted since."""
+    items = _intake_backlog(cycle)
+    drifts = [item for item in items if item["kind"] == DRIFT and ID.fullmatch(str(item["id"])) and "interval" in item]
+    accepted = accepted_drifts(drifts, acknowledged_changes(cycle.protocol.name))
+    return [item for item in items if item["id"] not in accepted]
+
+
+def _intake_backlog(cycle: Cycle) -> list[dict[str, Any]]:
+    if cycle.store.live(Artifact.INTAKE_REPORT) is None:
+        return []
+    found: list[dict[str, Any]] = cycle.document(Artifact.INTAKE_REPORT).get("backlog", [])
+    return found

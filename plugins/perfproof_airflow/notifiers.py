@@ -66,6 +66,17 @@ def deliver(notification: Notification, *, wanted: Callable[[str], bool] = lambd
     return outcomes
 
 
+def deliver_through(name: str, notification: Notification) -> Outcome:
+    """Sends `notification` through the channel that `name` describes, whatever kinds it takes, in the same bounds and as silently."""
+    try:
+        sending = _Sending(read_channel(name), notification)
+    except ConfigError as error:
+        return _failed(shown_name(name), "unknown", error)
+    sending.start()
+    sending.join(SECONDS)
+    return sending.outcome()
+
+
 class _Sending(threading.Thread):
     """One recipient at work. A daemon: a task that is done does not wait for it."""
 

@@ -13,6 +13,8 @@ from perfproof.telemetry import Direction
 from perfproof_airflow.cycle import Cycle, now
 
 PROMISED_GAINS = "evidence/promised-gains.json"
+HYPOTHESES_CHECKED = "evidence/hypotheses-checked.json"
+HYPOTHESES_RESULTS = "evidence/hypotheses-results.json"
 
 
 def require_resolved(plan: Mapping[str, Any]) -> None:
@@ -23,6 +25,28 @@ def require_resolved(plan: Mapping[str, Any]) -> None:
             421, where="optimization plan", what="dependencies are unresolved", got="; ".join(unresolved),
             fix="resolve them, set them resolved in the protocol file, and start a new cycle",
         )  # fmt: skip
+
+
+def publish_hypothesis_results(cycle: Cycle, *, plan: Mapping[str, Any], validation: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Publishes evidence/hypotheses-results.json: each hypothesis with what the measured change says of its cause.
+
+    None if the cycle has no hypotheses that were checked. It decides no gate.
+    """
+    from perfproof.hypothesis_results import mark_by_result
+
+    if cycle.store.live(HYPOTHESES_CHECKED) is None:
+        return None
+    checked = cycle.reference(HYPOTHESES_CHECKED)
+    return cycle.publish(
+        HYPOTHESES_RESULTS,
+        lambda: mark_by_result(cycle.document(checked), plan=cycle.document(plan), validation=cycle.document(validation)),
+        inputs=[checked, plan, validation],
+    )
+
+
+def hypotheses_name(cycle: Cycle) -> str:
+    """The newest word about the hypotheses: by the result of the change where there is one, else by the diagnostics."""
+    return HYPOTHESES_RESULTS if cycle.store.live(HYPOTHESES_RESULTS) is not None else HYPOTHESES_CHECKED
 
 
 def publish_promised_gains(cycle: Cycle) -> dict[str, Any] | None:
@@ -83,10 +107,11 @@ def _carried(cycle: Cycle) -> tuple[list[dict[str, Any]], dict[str, str] | None,
 
     names = {artifact.name for artifact in cycle.protocol.prerequisites if artifact.validator is Validator.INTAKE_BACKLOG}
     findings = cycle.document(ARTIFACT_FINDINGS)["artifacts"] if cycle.store.live(ARTIFACT_FINDINGS) else []
-    found = next((item for item in findings if item["name"] in names and item["status"] == "ok"), None)
-    if found is None:
+    supplied = [item for item in findings if item["name"] in names and item["status"] == "ok"]
+    if not supplied:
         return [], None, "no backlog of an earlier cycle was supplied"
-    document = read_json(cycle.store.get_object(found["sha256"]), where=found["name"])
-    records = read_gain_records(document, where=found["name"])
+    read = [(read_gain_records(read_json(cycle.store.get_object(i["sha256"]), where=i["name"]), where=i["name"]), i) for i in supplied]
+    # Beside what a cycle left there may be what the captures opened, which has no gains.
+    records, found = next((pair for pair in read if pair[0]), read[0])
     reason = None if records else "the supplied backlog holds no promised gains"
     return records, {"name": found["name"], "sha256": found["sha256"]}, reason

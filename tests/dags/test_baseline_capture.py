@@ -43,6 +43,28 @@ print("RESULT " + json.dumps({
 }))
 """
 
+TRIGGER_RUN = """
+import json, sys
+from datetime import datetime
+from airflow.dag_processing.dagbag import DagBag
+from airflow.models.dagrun import DagRun
+from airflow.utils.session import create_session
+from perfproof_airflow.phases import capture
+bag = DagBag()
+if sys.argv[2] == "scheduled":
+    capture.started_by_schedule = lambda dag_run: True
+dag = bag.dags["baseline_capture"]
+states = []
+for _ in range(2):
+    run = dag.test(logical_date=datetime.fromisoformat(sys.argv[1]))
+    states.append({ti.task_id.partition(".")[2]: str(ti.state) for ti in run.get_task_instances()})
+with create_session() as session:
+    runs = session.query(DagRun).filter(DagRun.dag_id == "performance_optimization").all()
+    found = [{"run_id": r.run_id, "conf": r.conf, "user": r.triggering_user_name, "type": str(r.run_type)} for r in runs]
+print("RESULT " + json.dumps({"states": states, "runs": found}))
+"""
+DRIFTED = {"shop/orders_latency_p95", "shop/orders_latency_p99", "shop/quote_latency_p95"}
+
 
 class Recorded:
     """What the small Prometheus has recorded: a value per moment, except in the gaps."""
@@ -292,20 +314,130 @@ def test_an_unreachable_source_writes_nothing(workspace: Path, recorded: Recorde
     assert not (workspace / HISTORY).exists()
 
 
+def inbox(workspace: Path) -> dict[str, Any]:
+    """The inbox, read as an intake reads it."""
+    from perfproof.inputs.backlog import validate_backlog
+
+    data = (workspace / HISTORY / "intake-items.json").read_bytes()
+    validate_backlog(data, where="intake-items.json")
+    found: dict[str, Any] = json.loads(data)
+    return found
+
+
+def captured_until_drift(recorded: Recorded, *, most: int = 40) -> tuple[int, dict[str, Any]]:
+    """The number of the capture that first opens a drift, and its result: a latency of 50 ms for 20 hours, 60 ms from then on."""
+    for hour in range(most):
+        recorded.value = 50.0 if hour < 20 else 60.0
+        result = captured(START + timedelta(hours=hour), now=LATER + timedelta(hours=hour))
+        if result["drifts"]:
+            return hour, result
+    raise AssertionError("no drift was found")
+
+
+def test_a_drift_opens_an_item_for_the_next_intake_once(workspace: Path, recorded: Recorded) -> None:
+    """With figures, the captures as evidence, and the same bytes when the interval is captured again."""
+    hour, result = captured_until_drift(recorded)
+    items = inbox(workspace)["items"]
+    assert {f"{item['service']}/{item['metric']}" for item in items} <= {*DRIFTED, *(f"shop/{d['metric']}" for d in result["drifts"])}
+    item = next(one for one in items if one["metric"] == "orders_latency_p95")
+    assert (item["before"], item["after"], item["unit"], item["at"]) == (50.0, 60.0, "ms", "2025-02-17T05:00:00Z")
+    for reference in item["evidence"]:
+        assert sha256_hex((workspace / reference["name"]).read_bytes()) == reference["sha256"]
+    names = [Path(reference["name"]).name for reference in item["evidence"]]
+    assert names[:2] == ["20250217T040000Z_20250217T050000Z.json", "20250217T050000Z_20250217T060000Z.json"]
+    before = (workspace / HISTORY / "intake-items.json").read_bytes()
+    again = captured(START + timedelta(hours=hour), now=LATER + timedelta(days=9))
+    assert (again["changes"], again["drifts"]) == ([], result["drifts"])
+    assert (workspace / HISTORY / "intake-items.json").read_bytes() == before
+    later = captured(START + timedelta(hours=hour + 1), now=LATER + timedelta(hours=hour + 1))
+    assert [item["id"] for item in inbox(workspace)["items"]] == [*(one["id"] for one in items), *(d["id"] for d in later["drifts"])]
+
+
+def test_a_capture_that_died_after_reporting_opens_the_item_when_it_is_tried_again(workspace: Path, recorded: Recorded) -> None:
+    """The change is then no longer new, and would be lost if only what is new were opened."""
+    hour, result = captured_until_drift(recorded)
+    for name in ("intake-items.json", *(f"drifts/{drift['id']}.json" for drift in result["drifts"])):
+        (workspace / HISTORY / name).unlink()
+    assert captured(START + timedelta(hours=hour), now=LATER + timedelta(hours=hour))["drifts"] == result["drifts"]
+    assert {item["id"] for item in inbox(workspace)["items"]} == {drift["id"] for drift in result["drifts"]}
+
+
+def test_an_improvement_opens_nothing(workspace: Path, recorded: Recorded) -> None:
+    """For a latency, lower is not a drift to mitigate; throughput, which the small Prometheus lets fall with it, is."""
+    for hour in range(30):
+        recorded.value = 60.0 if hour < 20 else 50.0
+        captured(START + timedelta(hours=hour), now=LATER + timedelta(hours=hour))
+    opened = {f"{item['service']}/{item['metric']}" for item in inbox(workspace)["items"]}
+    assert not opened & DRIFTED
+
+
+def test_no_cycle_is_asked_for_unless_the_protocol_file_wants_one(workspace: Path, recorded: Recorded) -> None:
+    """And then with a run id of the interval."""
+    hour, result = captured_until_drift(recorded)
+    assert (result["cycle"], result["earlier_cycles"]) == (None, [])
+    wanting(workspace)
+    again = captured(START + timedelta(hours=hour), now=LATER + timedelta(hours=hour))
+    name = Path(result["name"]).stem
+    assert again["cycle"]["run_id"] == f"drift__demo__{name}" and again["cycle"]["conf"]["protocol"] == "demo"
+
+
+def wanting(workspace: Path) -> None:
+    path = workspace / "include" / "protocols" / "demo.yaml"
+    path.write_text(path.read_text() + "\ncaptures: {trigger_cycle: true}\n")
+
+
+@pytest.mark.airflow
+@pytest.mark.parametrize("kind", ["scheduled", "manual"])
+def test_a_drift_triggers_one_cycle_without_a_person_behind_it(workspace: Path, recorded: Recorded, tmp_path: Path, kind: str) -> None:
+    """Captured twice by the schedule: one run, its parameters those of the drift, triggered by nobody. By hand: none."""
+    hour, result = captured_until_drift(recorded)
+    wanting(workspace)
+    dags = tmp_path / "dags"
+    dags.mkdir()
+    for name in ("baseline_capture.py", "performance_optimization.py"):
+        (dags / name).write_text((REPOSITORY / "dags" / name).read_text())
+    environment = airflow_environment(tmp_path, dags)
+    for command in (["db", "migrate"], ["dags", "reserialize"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "airflow", *command], env=environment, capture_output=True, text=True, timeout=180, check=False
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    moment = (START + timedelta(hours=hour + 1)).isoformat()
+    done = subprocess.run(
+        [sys.executable, "-c", TRIGGER_RUN, moment, kind], env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    assert lines, (done.stdout + done.stderr)[-3000:]
+    found = json.loads(lines[0].removeprefix("RESULT "))
+    if kind == "manual":
+        assert found["runs"] == []
+        assert {state["ask_for_cycle"] for state in found["states"]} == {"skipped"}
+        return
+    (run,) = found["runs"]
+    assert run["run_id"] == f"drift__demo__{Path(result['name']).stem}"
+    assert run["conf"]["protocol"] == "demo" and run["conf"]["objective"].startswith("Explain and mitigate the drift of shop: ")
+    assert (run["user"], run["type"]) == (None, "operator_triggered")
+    assert [state["trigger_cycle"] for state in found["states"]] == ["success", "skipped"]
+
+
+def airflow_environment(home: Path, dags: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "AIRFLOW_HOME": str(home / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(home / "no-plugins"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+    }
+
+
 @pytest.mark.airflow
 def test_the_dag_runs_and_running_it_again_keeps_the_file(workspace: Path, tmp_path: Path) -> None:
     """A real run in Airflow: one interval, captured twice, one unchanged file; the wiring is as documented."""
     dags = tmp_path / "dags"
     dags.mkdir()
     (dags / "baseline_capture.py").write_text((REPOSITORY / "dags" / "baseline_capture.py").read_text())
-    environment = {
-        **os.environ,
-        "AIRFLOW_HOME": str(tmp_path / "airflow"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(tmp_path / "no-plugins"),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
-    }
+    environment = airflow_environment(tmp_path, dags)
     migrated = subprocess.run(
         [sys.executable, "-m", "airflow", "db", "migrate"], env=environment, capture_output=True, text=True, timeout=120, check=False
     )
@@ -315,7 +447,13 @@ def test_the_dag_runs_and_running_it_again_keeps_the_file(workspace: Path, tmp_p
     assert lines, (done.stdout + done.stderr)[-3000:]
     assert json.loads(lines[0].removeprefix("RESULT ")) == {
         "errors": {},
-        "tasks": ["capture.services_of_the_protocol", "capture.capture_service", "capture.record_baseline"],
+        "tasks": [
+            "capture.services_of_the_protocol",
+            "capture.capture_service",
+            "capture.record_baseline",
+            "capture.ask_for_cycle",
+            "capture.trigger_cycle",
+        ],
         "states": ["success", "success"],
         "max_active_runs": 1,
         "catchup": False,
@@ -324,5 +462,5 @@ def test_the_dag_runs_and_running_it_again_keeps_the_file(workspace: Path, tmp_p
         "outlets": ["perfproof_baseline"],
     }
     files = sorted(path.name for path in (workspace / HISTORY).glob("*.json"))
-    assert files == ["20250216T090000Z_20250216T100000Z.json"]
+    assert files == ["20250216T090000Z_20250216T100000Z.json", "intake-items.json"]
     assert read_baseline((workspace / HISTORY / files[0]).read_bytes(), where="x")["baseline_completeness"] == 100

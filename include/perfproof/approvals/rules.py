@@ -166,9 +166,7 @@ def _wrong_person(asked: Asked, act: Act, forbidden: Iterable[str]) -> tuple[str
     return person_refusal(asked, person_id=act.actor_id, person_name=act.actor_name, at=parse_stamp(act.time), forbidden=forbidden)
 
 
-def person_refusal(
-    asked: Asked, *, person_id: str, person_name: str, at: datetime, forbidden: Iterable[str]
-) -> tuple[str, str] | None:
+def person_refusal(asked: Asked, *, person_id: str, person_name: str, at: datetime, forbidden: Iterable[str]) -> tuple[str, str] | None:
     """Why that person may not answer for the role at that moment, as code and sentence; None if they may.
 
     `forbidden` are the ids or names of those who asked for what is decided, or own it.

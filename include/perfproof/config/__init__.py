@@ -6,8 +6,8 @@ an unknown key is an error. `load_protocol` reads and checks one.
 
 from __future__ import annotations
 
-from perfproof.config.instrumentation import ApplyWay, CloudWatchTarget, GitTarget, Instrumentation
 from perfproof.config.captures import RecurringCaptures
+from perfproof.config.instrumentation import ApplyWay, CloudWatchTarget, GitTarget, Instrumentation
 from perfproof.config.judging import Baseline, Judge, Mode, Thresholds
 from perfproof.config.load import (
     Abort,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from perfproof.config.instrumentation import Instrumentation
 from perfproof.config.captures import RecurringCaptures
+from perfproof.config.instrumentation import Instrumentation
 from perfproof.config.judging import Baseline, Judge, Thresholds
 from perfproof.config.load import Load
 from perfproof.config.optimizations import Cost, Distribution, Optimization

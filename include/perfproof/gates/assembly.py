@@ -207,6 +207,7 @@ def _gate_4(reading: Reading, facts: Facts) -> GateResult:
         now=facts.now,
         check=facts.check,
         lost_attachments=lost,
+        distribution=facts.protocol.distribution,
     )
 
 

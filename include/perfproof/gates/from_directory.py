@@ -39,7 +39,6 @@ NAMES = {"baseline": 1, "diagnostics": 2, "optimization": 3, "governance": 4}
 EXITS = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.INDETERMINATE: 2}
 USAGE = 3
 MAX_FILE = 64 << 20
-PICTURE = ".svg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +76,8 @@ def _from_log(gate: int, directory: Path, check: Check) -> Recomputed:
         until, digests, moment = entries, {n: str(e.body["sha256"]) for n, e in live_entries(entries).items()}, entries[-1].moment
     else:
         document, until = stored
-        # Pictures are not listed, since nobody judges them; they must only have been there.
-        shown = {n: str(e.body["sha256"]) for n, e in live_entries(until).items() if n.endswith(PICTURE)}
+        # What the report links to is not listed, since this gate does not judge it; it must only have been there.
+        shown = {n: str(e.body["sha256"]) for n, e in live_entries(until).items()}
         digests = shown | {text_at(e, "name"): text_at(e, "sha256") for e in mappings(document, "evidence")}
         moment = parse_stamp(document.get("evaluated_at"), where=f"{gate_result_name(gate)} evaluated_at")
     facts = Facts(

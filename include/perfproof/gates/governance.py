@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from perfproof.artifacts import Artifact
-from perfproof.config import Role, Thresholds
+from perfproof.config import Distribution, Role, Thresholds
 from perfproof.expectations.frame_check import Check
+from perfproof.gates.deliveries import ways_missing
 from perfproof.gates.documentation import Documentation, documentation
 from perfproof.gates.evaluation import Figure, Words, count, evaluate
 from perfproof.gates.figures import as_float, at, differs, digest_of, found, items, mappings, plain, rounded, share, text_at, unlike
@@ -37,12 +38,14 @@ def gate_4(
     now: datetime,
     check: Check,
     lost_attachments: Sequence[str] = (),
+    distribution: Distribution | None = None,
 ) -> GateResult:
     """The result of gate 4.
 
     `artifacts` are the bytes of those of the thirteen that are there, `approval_records` the verified records (any steps),
     `proposal_ref` name and digest of the SLO proposal, `roles` those that must approve SLO updates, and `deliveries` what
     was delivered: `{"artifact", "sha256", "recipient", "channel"}`.
+    With `distribution`, each of its required recipients must have been reached by each way that is named for him.
     `lost_attachments` are the files that the report links although they are not in evidence.
     """
     titles = [word for key, role in roles.items() for word in (key, role.label)]
@@ -59,10 +62,23 @@ def gate_4(
         ),
         "slo_approvals_missing": count(missing, good="every required person has approved this proposal"),
         "report_deliveries_missing": count(
-            _undelivered(Artifact.PERFORMANCE_REPORT, artifacts, deliveries, recipients=1), good="the report was delivered"
+            [
+                *_undelivered(Artifact.PERFORMANCE_REPORT, artifacts, deliveries, recipients=1),
+                *ways_missing(Artifact.PERFORMANCE_REPORT, artifacts, deliveries, distribution.report if distribution else ()),
+            ],
+            good="the report was delivered",
         ),
         "notes_deliveries_missing": count(
-            _undelivered(Artifact.IMPROVEMENT_NOTES, artifacts, deliveries, recipients=NOTES_RECIPIENTS), good="the notes were delivered"
+            [
+                *_undelivered(Artifact.IMPROVEMENT_NOTES, artifacts, deliveries, recipients=NOTES_RECIPIENTS),
+                *ways_missing(
+                    Artifact.IMPROVEMENT_NOTES,
+                    artifacts,
+                    deliveries,
+                    (distribution.next_protocol, distribution.monitoring) if distribution else (),
+                ),
+            ],
+            good="the notes were delivered",
         ),
         "integrity_findings": count(
             _integrity(slo_record, approved, artifacts, proposal_ref, evidence), good="declared figures are the recomputed ones"

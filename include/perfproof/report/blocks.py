@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -36,6 +37,13 @@ class Code:
 
 
 @dataclass(frozen=True, slots=True)
+class Ref:
+    """The name of evidence: a link to its row in the inventory, with the beginning of its digest."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Paragraph:
     """One paragraph of plain text; every character is shown as it is. A mark stands before it."""
 
@@ -53,18 +61,23 @@ class Subheading:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under a header. Cells are plain values, Marks, Codes, or tuples of these (one line each); None is shown as a dash."""
+    """Rows under a header. Cells are plain values, Marks, Codes, Refs, or tuples of these (one line each); None is shown as a dash.
+
+    Without a caption the nearest heading names the table.
+    """
 
     header: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
+    caption: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An SVG among the evidence: `name` is its path inside the cycle's directory."""
+    """An SVG among the evidence: `name` is its path inside the cycle's directory, `description` says in words what can be seen."""
 
     name: str
     caption: str
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +88,30 @@ class Listing:
     language: str = ""
 
 
-Block = Paragraph | Subheading | Table | Picture | Listing
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the figures that follow come from: names of evidence."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One piece of evidence. `size` is in bytes, None where it is not known."""
+
+    name: str
+    sha256: str
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All evidence that the report was made from. Refs and Origins lead here."""
+
+    items: tuple[Item, ...]
+
+
+Block = Paragraph | Subheading | Table | Picture | Listing | Origin | Inventory
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +122,25 @@ class Section:
     blocks: tuple[Block, ...]
 
 
+def inventory(content: Sequence[Section]) -> dict[str, Item]:
+    """What the Inventory of the report lists, by name. Empty where there is none: then no name is a link."""
+    blocks = [block for section in content for block in section.blocks if isinstance(block, Inventory)]
+    return {item.name: item for block in blocks for item in block.items}
+
+
 def rows(items: Sequence[Mapping[str, Any]], *fields: str) -> tuple[tuple[Any, ...], ...]:
     """The named fields of each mapping, in order."""
     return tuple(tuple(item.get(field) for field in fields) for item in items)
+
+
+# A path inside the cycle's directory; nothing else becomes a link to a file.
+LOCAL = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
+SHORT_DIGEST = 12
+
+
+def is_local(name: str) -> bool:
+    """Whether `name` is a relative path that stays below the report's own directory."""
+    return LOCAL.fullmatch(name) is not None
 
 
 def figure(value: Any, unit: str | None = None) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from perfproof.artifacts import Artifact
 from perfproof.report.blocks import Block, Code, Mark, Paragraph, Section, Subheading, Table, Tone, change, figure, percent, sentence
-from perfproof.report.diagnosis import pictures
-from perfproof.report.evidence import Document, Evidence
+from perfproof.report.evidence import MEASUREMENT, Document, Evidence, pictures
+from perfproof.report.minute import implemented
+from perfproof.report.moved import moved
 from perfproof.report.summary import TARGET
 
 RISKS = {"high": Tone.BAD, "medium": Tone.WARNING}
@@ -14,8 +16,9 @@ RISKS = {"high": Tone.BAD, "medium": Tone.WARNING}
 
 def optimization(evidence: Evidence) -> Section:
     """The plan and what became of it."""
-    done = set(evidence.validation.get("optimizations") or [evidence.validation.get("optimization_id")])
-    blocks: list[Block] = []
+    done = implemented(evidence)
+    blocks: list[Block] = [*evidence.origin(Artifact.OPTIMIZATION_PLAN)]
+    empty = len(blocks)
     for task in evidence.plan["tasks"]:
         risk = str(task.get("risk"))
         facts = (
@@ -33,7 +36,7 @@ def optimization(evidence: Evidence) -> Section:
         Paragraph(f"Not planned: {item.get('id')} {item.get('title') or ''}. {sentence(item.get('reason'))}")
         for item in evidence.plan.get("not_planned") or ()
     ]
-    if not blocks:
+    if len(blocks) == empty:
         blocks.append(Paragraph("Nothing was planned."))
     return Section("Optimization", tuple(blocks))
 
@@ -44,6 +47,7 @@ def validation(evidence: Evidence) -> Section:
     verdict = document.get("verdict") or {}
     words, tone = TARGET.get(str(verdict.get("label")), ("No verdict is recorded", Tone.WARNING))
     blocks: list[Block] = [
+        *evidence.origin(Artifact.VALIDATION_REPORT, MEASUREMENT),
         Paragraph(sentence(verdict.get("reason")) or f"Status {document['status']}.", mark=Mark(words, tone)),
         *_method(document),
         Table(
@@ -59,11 +63,14 @@ def validation(evidence: Evidence) -> Section:
                     Mark(str(verdict.get("label") or document["status"]), tone),
                 ),
             ),
+            "The verdict about the target",
         ),
+        *pictures(evidence, "latency-distribution"),
         *pictures(evidence, "blocks"),
         *_regressions(document),
         *_guards(document),
         *_unguarded(document),
+        *moved(evidence),
         *_trust(document),
     ]
     return Section("Validation", tuple(blocks))
@@ -100,7 +107,7 @@ def _looks(sequential: Document) -> list[Block]:
         )
         for look in looks
     )
-    return [Paragraph(told), Table(("Look", "Blocks a side", "Confidence", "Target", "Guards", "What follows"), table)]
+    return [Paragraph(told), Table(("Look", "Blocks a side", "Confidence", "Target", "Guards", "What follows"), table, "Looks at the data")]
 
 
 def _interval_name(verdict: Document) -> str:
@@ -128,7 +135,10 @@ def _regressions(document: Document) -> list[Block]:
         (r.get("metric"), figure(r.get("baseline")), figure(r.get("optimized")), percent(r.get("regression_percentage"))) for r in found
     )
     count = "1 metric" if len(found) == 1 else f"{len(found)} metrics"
-    return [Paragraph(f"{count} got worse by more than the margin.", mark=Mark("REGRESSION", Tone.BAD)), Table(header, table)]
+    return [
+        Paragraph(f"{count} got worse by more than the margin.", mark=Mark("REGRESSION", Tone.BAD)),
+        Table(header, table, "Regressions"),
+    ]
 
 
 def _all_clear(document: Document) -> bool:
@@ -145,6 +155,7 @@ def _guards(document: Document) -> list[Block]:
         Table(
             ("Guard", "Before", "After", "Change", "Verdict", "Why"),
             tuple(_guard(g) for g in sorted(guards, key=lambda g: order.get(str(g["label"]), 2))),
+            "What must not get worse",
         ),
     ]
 
@@ -175,7 +186,7 @@ def _unguarded(document: Document) -> list[Block]:
         )
         for u in found
     )
-    return [Subheading("Seen, but not guarded"), Table(("Metric", "Before", "After", "Change", "Why"), table)]
+    return [Subheading("Seen, but not guarded"), Table(("Metric", "Before", "After", "Change", "Why"), table, "Reported only")]
 
 
 def _trust(document: Document) -> list[Block]:
@@ -184,7 +195,7 @@ def _trust(document: Document) -> list[Block]:
         ("Drift since the baseline of phase 1", (document.get("drift") or {}).get("note")),
     ]
     table = tuple((name, sentence(note)) for name, note in notes if note)
-    return [Subheading("How far this can be trusted"), Table(("Check", "Result"), table)] if table else []
+    return [Subheading("How far this can be trusted"), Table(("Check", "Result"), table, "Calibration and drift")] if table else []
 
 
 def slo_updates(evidence: Evidence) -> Section:
@@ -192,10 +203,11 @@ def slo_updates(evidence: Evidence) -> Section:
     record = evidence.slo_record
     approved = record["approval_status"] == "approved"
     blocks: list[Block] = [
+        *evidence.origin(Artifact.SLO_UPDATE_RECORD),
         Paragraph(
             f"{record['approval_percentage']:g} % of the required approvals are there.",
             mark=Mark(str(record["approval_status"]), Tone.GOOD if approved else Tone.BAD),
-        )
+        ),
     ]
     for update in record["updates"]:
         signed = tuple(
@@ -216,5 +228,6 @@ def slo_updates(evidence: Evidence) -> Section:
         )
     validation_ref = (record.get("traces_to") or {}).get("validation") or {}
     if validation_ref.get("sha256"):
-        blocks.append(Table(("Traces to", "SHA-256"), ((validation_ref.get("name"), Code(str(validation_ref["sha256"]))),)))
+        cited = (validation_ref.get("name"), Code(str(validation_ref["sha256"])))
+        blocks.append(Table(("Traces to", "SHA-256"), (cited,), "What it rests on"))
     return Section("SLO updates", tuple(blocks))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from perfproof.report.blocks import Section
 from perfproof.report.change import optimization, slo_updates, validation
-from perfproof.report.diagnosis import baseline, diagnostics, intake
+from perfproof.report.cost import with_cost_and_promises
+from perfproof.report.diagnosis import baseline, diagnostics
 from perfproof.report.evidence import Evidence, require_complete
 from perfproof.report.gates import approvals, gates, sources
+from perfproof.report.intake import intake
 from perfproof.report.summary import summary
 
 
@@ -22,7 +24,7 @@ def sections(evidence: Evidence) -> tuple[Section, ...]:
         baseline(evidence),
         diagnostics(evidence),
         optimization(evidence),
-        validation(evidence),
+        with_cost_and_promises(validation(evidence), evidence),
         slo_updates(evidence),
         gates(evidence),
         approvals(evidence),

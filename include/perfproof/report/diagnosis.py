@@ -1,59 +1,23 @@
-"""The sections about the state before the change: intake, baseline, diagnostics."""
+"""The sections about the state before the change: baseline and diagnostics."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from perfproof.report.blocks import Block, Code, Mark, Paragraph, Picture, Section, Subheading, Table, Tone, figure, percent, rows, sentence
-from perfproof.report.evidence import Document, Evidence
+from perfproof.artifacts import BASELINE_JSON, Artifact
+from perfproof.report.blocks import Block, Code, Mark, Paragraph, Section, Subheading, Table, Tone, figure, percent, rows, sentence
+from perfproof.report.capacity import capacity
+from perfproof.report.evidence import HYPOTHESES_CHECKED, HYPOTHESES_RESULTS, QUERY_PLANS, Document, Evidence, pictures
 
 MAX_STATEMENTS = 5
 MAX_FUNCTIONS = 8
 MAX_STATEMENT = 240
-STATUSES = {"ok": Tone.GOOD, "missing": Tone.BAD}
+CANDIDATES = ("evidence/profile-candidate-", "evidence/profile-comparison-")
 REASONS = {
     "NODATA": "no data", "STALE": "stale", "TOO_FEW": "too few samples", "NAN": "samples that are no number", "UNIT": "wrong unit",
     "UNTRACEABLE": "no traceable source", "FETCH_ERROR": "not fetched", "DUPLICATE": "moments with two values",
 }  # fmt: skip
 HYPOTHESES = {"confirmed": Tone.GOOD, "refuted": Tone.NEUTRAL}
-
-
-def intake(evidence: Evidence) -> Section:
-    """What was known when the cycle began."""
-    document = evidence.intake
-    blocks: list[Block] = []
-    if document["pain_points"]:
-        blocks.append(
-            Table(
-                ("Service", "Symptom", "Measured", "SLO target", "Business impact"),
-                tuple(
-                    (p.get("service"), p.get("symptom"), figure(p.get("value"), p.get("unit")), figure(p.get("slo_target"), p.get("unit")),
-                     p.get("business_impact"))
-                    for p in document["pain_points"]
-                ),
-            )
-        )  # fmt: skip
-    else:
-        blocks.append(Paragraph("No metric is beyond its objective, and nothing was reported."))
-    alerts, incidents, deployments = (_counted(document, word) for word in ("alert", "incident", "deployment"))
-    blocks.append(Paragraph(f"{alerts}, {incidents} and {deployments} were read."))
-    if document["incidents"]:
-        blocks.append(
-            Table(("Incident", "What happened", "Severity", "Impact"), rows(document["incidents"], "id", "title", "severity", "impact"))
-        )
-    blocks.append(Table(("Source", "Provides", "Critical", "Status", "Reason"), tuple(_source(s) for s in document["sources"])))
-    return Section("Intake summary", tuple(blocks))
-
-
-def _counted(document: Document, word: str) -> str:
-    count = len(document[f"{word}s"])
-    return f"{count} {word}{'' if count == 1 else 's'}"
-
-
-def _source(source: Document) -> tuple[Any, ...]:
-    status = str(source.get("status"))
-    mark = Mark(status if status == "ok" else status.upper(), STATUSES.get(status, Tone.WARNING))
-    return source.get("name"), source.get("provides"), source.get("critical"), mark, source.get("reason")
 
 
 def baseline(evidence: Evidence) -> Section:
@@ -62,11 +26,13 @@ def baseline(evidence: Evidence) -> Section:
     completeness = f"Completeness {percent(document['baseline_completeness'])}"
     missing = ", ".join(str(name) for name in document.get("missing_metrics") or ())
     blocks: list[Block] = [
+        *evidence.origin(BASELINE_JSON),
         Paragraph(f"{completeness}: {document['metrics_collected']} of {document['metrics_required']} metrics."
                   + (f" Missing: {missing}." if missing else ""), strong=True),
         Table(
             ("Metric", "Service", "Value", "Valid samples", "Coverage", "Source", "Not valid"),
             tuple(_cell(cell) for cell in document["cells"]),
+            caption="What was measured before the change",
         ),
     ]  # fmt: skip
     slos = document.get("slos") or ()
@@ -79,6 +45,7 @@ def baseline(evidence: Evidence) -> Section:
                      percent(s.get("objective_percent")), percent(s.get("adherence_percent")), _met(s.get("met")))
                     for s in slos
                 ),
+                caption="Objectives before the change",
             )
         )  # fmt: skip
     blocks.append(Paragraph(sentence(document["collection_methodology"])))
@@ -109,7 +76,7 @@ def diagnostics(evidence: Evidence) -> Section:
     """Where the time goes and what the service bears."""
     return Section(
         "Diagnostics",
-        (*_hypotheses(evidence), *_profiles(evidence), *_statements(evidence), *_load_tests(evidence), *_capacity(evidence)),
+        (*_hypotheses(evidence), *_profiles(evidence), *_statements(evidence), *_load_tests(evidence), *capacity(evidence)),
     )
 
 
@@ -121,16 +88,30 @@ def _hypotheses(evidence: Evidence) -> list[Block]:
         (
             h.get("id"),
             h.get("suspected_cause"),
-            Mark(str(h.get("status")), HYPOTHESES.get(str(h.get("status")), Tone.WARNING)),
+            (Mark(str(h.get("status")), HYPOTHESES.get(str(h.get("status")), Tone.WARNING)), _turned(h)),
             h.get("status_reason"),
         )
         for h in found
     )
-    return [Subheading("Hypotheses"), Table(("Hypothesis", "Suspected cause", "Status", "Why"), table)]
+    # The result of the change decides about a cause; until there is one, the diagnostics do.
+    name = HYPOTHESES_RESULTS if evidence.known(HYPOTHESES_RESULTS) else HYPOTHESES_CHECKED
+    caption = "Suspected causes, and what profiles, plans and the measured result say of them"
+    header = ("Hypothesis", "Suspected cause", "Status", "Why")
+    return [Subheading("Hypotheses"), *evidence.origin(name), Table(header, table, caption)]
+
+
+def _turned(hypothesis: Document) -> str:
+    """What the measurement of the change did to the status; empty where it said nothing."""
+    result = hypothesis.get("result") or {}
+    if not result or result.get("effect") == "undecided":
+        return "not decided by the result" if result else ""
+    before = str(result.get("status_before"))
+    return "by the result of the change" if before == hypothesis.get("status") else f"by the result of the change, {before} before"
 
 
 def _profiles(evidence: Evidence) -> list[Block]:
-    blocks: list[Block] = [Subheading("Profiles")]
+    names = (f"evidence/profile-{profile.get('service')}.json" for profile in evidence.profiles)
+    blocks: list[Block] = [Subheading("Profiles"), *evidence.origin(*names)]
     for profile in evidence.profiles:
         taken = f"{profile.get('samples')} samples in {figure(profile.get('seconds'), 's')} by {profile.get('profiler')}"
         good = profile.get("status") == "ok"
@@ -141,22 +122,26 @@ def _profiles(evidence: Evidence) -> list[Block]:
             table = tuple(
                 (Code(str(h.get("function"))), percent(h.get("self_percent")), percent(h.get("total_percent"))) for h in hot[:MAX_FUNCTIONS]
             )
-            blocks.append(Table((f"Hot functions of {profile.get('service')}", "Own time", "With callees"), table))
-    return [*blocks, *pictures(evidence, "flame")]
+            caption = "Functions with the most time of their own"
+            blocks.append(Table((f"Hot functions of {profile.get('service')}", "Own time", "With callees"), table, caption))
+    # Those of the candidate belong to the change.
+    return [*blocks, *(picture for picture in pictures(evidence, "flame") if not picture.name.startswith(CANDIDATES))]
 
 
 def _statements(evidence: Evidence) -> list[Block]:
-    blocks: list[Block] = [Subheading("Database statements")]
+    blocks: list[Block] = [Subheading("Database statements"), *evidence.origin(QUERY_PLANS)]
+    empty = len(blocks)
     for service in evidence.query_plans["services"]:
         statements = service.get("statements") or ()
         table = tuple(_statement(s) for s in statements[:MAX_STATEMENTS])
         if table:
-            blocks.append(Table((f"Statement of {service.get('service')}", "Share of time", "Calls", "Mean", "Finding"), table))
+            header = (f"Statement of {service.get('service')}", "Share of time", "Calls", "Mean", "Finding")
+            blocks.append(Table(header, table, "Statements with the most time in the database"))
         left = len(statements) - len(table)
         if left > 0:
             blocks.append(Paragraph(f"{left} more in evidence/query-plans.json."))
         blocks += [Paragraph(sentence(f.get("text"))) for f in service.get("findings") or ()]
-    if len(blocks) == 1:
+    if len(blocks) == empty:
         blocks.append(Paragraph("No statement was recorded."))
     return blocks
 
@@ -174,19 +159,19 @@ def _statement(statement: Document) -> tuple[Any, ...]:
     )
 
 
-def _utilization(used: Document) -> tuple[Any, str]:
-    return used.get("metric"), f"{figure(used.get('percent'), 'percent')} ({used.get('assessment')})"
-
-
 def _load_tests(evidence: Evidence) -> list[Block]:
     table = tuple(row for scenario in evidence.load_results["scenarios"] for row in _scenario(scenario))
     header = ("Load test", "Measurement", "Offered", "Throughput", "p50", "p95", "p99", "Errors", "Targets")
-    return [Subheading("Load tests"), Table(header, table), *pictures(evidence, "load"), *_missed(evidence)]
+    drawn = [picture for picture in pictures(evidence, "load") if picture.name.startswith("evidence/load")]
+    tests = Table(header, table, "Each scenario, or each step where it climbs")
+    return [Subheading("Load tests"), *evidence.origin(Artifact.LOAD_TEST_RESULTS), tests, *drawn, *_missed(evidence)]
 
 
 def _missed(evidence: Evidence) -> list[Block]:
     found = evidence.load_results.get("bottlenecks") or ()
-    return [Table(("Bottleneck", "Service", "Severity"), rows(found, "issue", "service", "severity"))] if found else []
+    return (
+        [Table(("Bottleneck", "Service", "Severity"), rows(found, "issue", "service", "severity"), "Load targets missed")] if found else []
+    )
 
 
 def _scenario(scenario: Document) -> list[tuple[Any, ...]]:
@@ -206,6 +191,15 @@ def _scenario(scenario: Document) -> list[tuple[Any, ...]]:
                 *(figure(latency.get(p), "ms") for p in ("p50", "p95", "p99")), percent(errors.get("actual")), targets,
             )
         ]  # fmt: skip
+    if scenario.get("model") == "closed":
+        latency = scenario.get("latency") or {}
+        return [
+            (
+                name, mark, "not offered", figure(scenario.get("throughput"), "req/s"),
+                *(figure(latency.get(p), "ms") for p in ("p50", "p95", "p99")), percent(scenario.get("error_rate")),
+                "not judged: users wait for each answer",
+            )
+        ]  # fmt: skip
     steps = scenario.get("steps") or ()
     if not steps:
         return [(name, mark, *(None,) * 7)]
@@ -216,29 +210,3 @@ def _scenario(scenario: Document) -> list[tuple[Any, ...]]:
         )
         for place, s in enumerate(steps, start=1)
     ]  # fmt: skip
-
-
-def _capacity(evidence: Evidence) -> list[Block]:
-    blocks: list[Block] = [Subheading("Capacity and cost")]
-    currency = str(evidence.capacity.get("currency") or "")
-    for service in evidence.capacity["services"]:
-        capacity, scaling, cost = (service.get(key) or {} for key in ("capacity", "scaling", "cost"))
-        blocks.append(
-            Table(
-                (f"Capacity of {service.get('service')}", ""),
-                (
-                    ("Expected peak", figure(evidence.capacity.get("peak_rate"), "req/s")),
-                    ("Highest rate within all targets", figure(capacity.get("knee_rate"), "req/s")),
-                    ("Headroom over the peak", percent(capacity.get("headroom_percent"))),
-                    ("Scaling policy", scaling.get("policy")),
-                    ("Cost per hour", figure(cost.get("hourly"), currency)),
-                    *(_utilization(used) for used in service.get("utilization") or ()),
-                ),
-            )
-        )
-    return blocks if len(blocks) > 1 else [*blocks, Paragraph("No capacity was analyzed.")]
-
-
-def pictures(evidence: Evidence, word: str) -> list[Block]:
-    """The pictures with `word` in their name, in the order of their names."""
-    return [Picture(name, caption) for name, caption in sorted(evidence.pictures.items()) if word in name]

@@ -8,6 +8,7 @@ from typing import Any
 
 from perfproof.artifacts import BASELINE_JSON, Artifact
 from perfproof.errors import ArtifactError
+from perfproof.report.blocks import Origin, Picture
 
 Document = Mapping[str, Any]
 
@@ -17,7 +18,8 @@ class Evidence:
     """The documents that the report projects.
 
     `pictures` maps the names of SVG evidence to captions, `sources` cites what was read, and `decisions` says what each gate
-    comes to with its waivers (PASS, WAIVED, FAIL, INDETERMINATE), by number.
+    comes to with its waivers (PASS, WAIVED, FAIL, INDETERMINATE), by number. `profile_comparisons` and `query_plan_diff` are there where
+    the candidate was set against the baseline. `descriptions` says in words what can be seen in a picture, by its name.
     """
 
     run: str
@@ -39,7 +41,38 @@ class Evidence:
     pictures: Mapping[str, str] = field(default_factory=dict)
     decisions: Mapping[int, str] = field(default_factory=dict)
     assurance: str = "A1"
+    profile_comparisons: Sequence[Document] = ()
+    query_plan_diff: Document | None = None
+    cost_change: Document | None = None
+    promised_gains: Document | None = None
+    descriptions: Mapping[str, str] = field(default_factory=dict)
 
+    def known(self, *names: str) -> tuple[str, ...]:
+        """Those of `names` that are among the evidence of the cycle."""
+        sources = {str(source["name"]) for source in self.sources}
+        return tuple(name for name in names if name in sources)
+
+    def origin(self, *names: str) -> list[Origin]:
+        """What says where the figures that follow come from; nothing where none of `names` is evidence of the cycle."""
+        found = self.known(*names)
+        return [Origin(found)] if found else []
+
+
+def pictures(evidence: Evidence, word: str) -> list[Picture]:
+    """The pictures with `word` in their name, in the order of their names."""
+    found = ((name, caption) for name, caption in sorted(evidence.pictures.items()) if word in name)
+    return [Picture(name, caption, evidence.descriptions.get(name, "")) for name, caption in found]
+
+
+# Names that the report cites and that are no artifacts of the protocol.
+HYPOTHESES_CHECKED = "evidence/hypotheses-checked.json"
+HYPOTHESES_RESULTS = "evidence/hypotheses-results.json"
+QUERY_PLANS = "evidence/query-plans.json"
+CAPACITY = "evidence/capacity.json"
+COST_CHANGE = "evidence/cost-change.json"
+PROMISED_GAINS = "evidence/promised-gains.json"
+PLAN_DIFF = "evidence/query-plan-diff.json"
+MEASUREMENT = "evidence/measurement.json"
 
 # Field of Evidence -> (what the reader knows it as, the fields without which its section would be empty or wrong).
 REQUIRED: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -49,10 +82,10 @@ REQUIRED: Mapping[str, tuple[str, tuple[str, ...]]] = {
         BASELINE_JSON,
         ("baseline_completeness", "metrics_collected", "metrics_required", "collection_methodology", "cells"),
     ),
-    "hypotheses": ("evidence/hypotheses-checked.json", ("hypotheses",)),
-    "query_plans": ("evidence/query-plans.json", ("services",)),
+    "hypotheses": (HYPOTHESES_CHECKED, ("hypotheses",)),
+    "query_plans": (QUERY_PLANS, ("services",)),
     "load_results": (Artifact.LOAD_TEST_RESULTS, ("scenarios",)),
-    "capacity": ("evidence/capacity.json", ("services",)),
+    "capacity": (CAPACITY, ("services",)),
     "plan": (Artifact.OPTIMIZATION_PLAN, ("tasks",)),
     "validation": (
         Artifact.VALIDATION_REPORT,

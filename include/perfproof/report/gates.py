@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from perfproof.artifacts import gate_result_name
-from perfproof.report.blocks import Block, Code, Listing, Mark, Paragraph, Section, Subheading, Table, Tone, rows
+from perfproof.report.blocks import Block, Inventory, Item, Listing, Mark, Paragraph, Section, Subheading, Table, Tone
 from perfproof.report.evidence import Document, Evidence
 
 # Gate 4 judges this very report, so a result of it that is there now is about an older one.
@@ -45,8 +45,13 @@ def gates(evidence: Evidence) -> Section:
         met = sum(1 for c in criteria if c.get("met") is True)
         blocks += [
             Subheading(f"Gate {gate['gate']}: {gate['name']}"),
+            *evidence.origin(gate_result_name(int(gate["gate"]))),
             Paragraph(f"{met} of {len(criteria)} criteria met, evaluated at {gate.get('evaluated_at')}.", mark=mark),
-            Table(("Criterion", "Met", "Actual", "Required", "Why"), tuple(_criterion(evidence, gate, c, mark) for c in criteria)),
+            Table(
+                ("Criterion", "Met", "Actual", "Required", "Why"),
+                tuple(_criterion(evidence, gate, c, mark) for c in criteria),
+                "Criteria, what is not met first",
+            ),
         ]
         if gate.get("text"):
             blocks.append(Listing(str(gate["text"])))
@@ -57,7 +62,7 @@ def gates(evidence: Evidence) -> Section:
     ]
     if evidence.waivers:
         header = ("Excused", "Gate", "Metric and limit", "Reason", "Approved by", "Asked for by", "Expires", "Is about")
-        blocks.append(Table(header, tuple(_waiver(evidence, w) for w in evidence.waivers)))
+        blocks.append(Table(header, tuple(_waiver(evidence, w) for w in evidence.waivers), "What was excused"))
     else:
         blocks.append(Paragraph("No criterion was waived."))
     return Section("Gates", tuple(blocks))
@@ -110,6 +115,7 @@ def approvals(evidence: Evidence) -> Section:
             Table(
                 ("Step", "Role", "Person", "Decision", "When", "Comment", "How"),
                 tuple(_approval(record, evidence.assurance) for record in _in_order(evidence.approvals)),
+                "Decisions in time",
             ),
             Paragraph("The handoff is asked for after this report is published; its approval stands in the manifest."),
         ),
@@ -140,6 +146,10 @@ def sources(evidence: Evidence) -> Section:
         (
             Paragraph("Every figure above stands in one of these files. The manifest lists what each derives from and who verified it."),
             Paragraph("To check all of it without Airflow: perfproof verify, with this directory."),
-            Table(("Artifact", "SHA-256"), tuple((name, Code(str(digest))) for name, digest in rows(evidence.sources, "name", "sha256"))),
+            Inventory(tuple(Item(str(s["name"]), str(s["sha256"]), _bytes(s.get("size"))) for s in evidence.sources)),
         ),
     )
+
+
+def _bytes(size: Any) -> int | None:
+    return size if isinstance(size, int) and not isinstance(size, bool) else None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from perfproof.artifacts import Artifact, gate_result_name
 from perfproof.report.blocks import Block, Code, Mark, Paragraph, Section, Table, Tone, change, figure, percent, sentence
-from perfproof.report.evidence import Document, Evidence
+from perfproof.report.evidence import Document, Evidence, pictures
 from perfproof.report.gates import decision_mark, judged, not_passed
+from perfproof.report.minute import implemented, minute
 
 STATUS = {"pass": Tone.GOOD, "fail": Tone.BAD}
 TARGET = {
@@ -26,7 +28,17 @@ def summary(evidence: Evidence) -> Section:
     excused = not_passed(evidence)
     if excused:
         blocks.append(Paragraph(excused, strong=True, mark=Mark("NOT A PLAIN PASS", Tone.WARNING)))
-    blocks += [_before_and_after(validation), *_what_changed(evidence), _verdicts(evidence), _about(evidence)]
+    blocks += [
+        minute(evidence),
+        *evidence.origin(Artifact.VALIDATION_REPORT),
+        _before_and_after(validation),
+        *pictures(evidence, "change-intervals"),
+        *evidence.origin(Artifact.OPTIMIZATION_PLAN),
+        *_what_changed(evidence),
+        *evidence.origin(Artifact.VALIDATION_REPORT, Artifact.SLO_UPDATE_RECORD, *(gate_result_name(g["gate"]) for g in judged(evidence))),
+        _verdicts(evidence),
+        _about(evidence),
+    ]
     return Section("Summary", tuple(blocks))
 
 
@@ -75,11 +87,11 @@ def _before_and_after(validation: Document) -> Table:
                 Mark(str(guard["label"]), tone),
             )
         )
-    return Table(("Metric", "Before", "After", "Change", "Verdict"), tuple(rows))
+    return Table(("Metric", "Before", "After", "Change", "Verdict"), tuple(rows), "The target and every guard metric, before and after")
 
 
 def _what_changed(evidence: Evidence) -> list[Block]:
-    done = set(evidence.validation.get("optimizations") or [evidence.validation.get("optimization_id")])
+    done = implemented(evidence)
     changes: dict[int, list[str]] = {}
     for record in evidence.approvals:
         if record.get("step") == "implementation" and record.get("decision") == "approve":
@@ -89,7 +101,7 @@ def _what_changed(evidence: Evidence) -> list[Block]:
         for place, task in enumerate(evidence.plan["tasks"])
         if task["id"] in done
     )
-    return [Table(("Optimization", "What changed", "Owner", "Implementation"), rows)] if rows else []
+    return [Table(("Optimization", "What changed", "Owner", "Implementation"), rows, "What was implemented")] if rows else []
 
 
 def _verdicts(evidence: Evidence) -> Table:
@@ -116,7 +128,7 @@ def _verdicts(evidence: Evidence) -> Table:
     else:
         named = "; ".join(f"gate {w.get('gate')}, {w.get('criterion')}, by {w.get('approver')}" for w in evidence.waivers)
         rows.append(("Waivers", Mark(f"{len(evidence.waivers)} granted", Tone.WARNING), sentence(named[:1].upper() + named[1:])))
-    return Table(("Question", "Answer", "In words"), tuple(rows))
+    return Table(("Question", "Answer", "In words"), tuple(rows), "Verdicts, gates and waivers")
 
 
 def _worse(regression: Document) -> str:

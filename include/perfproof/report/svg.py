@@ -91,16 +91,35 @@ LOCAL = re.compile(r"url\(\s*#([\w.-]+)\s*\)")
 MAX_DEPTH = 100
 
 
-def inline_svg(data: bytes, *, prefix: str) -> str | None:
-    """The svg element of `data` for use inside HTML, its ids behind `prefix`. None if it holds anything but shapes and text."""
+# The page decides how large and where a picture is: a style of its own could lay it over the text.
+OF_ROOT = frozenset({"style", "class", "id", "role", "aria-label"})
+
+
+def inline_svg(data: bytes, *, prefix: str, title: str = "", description: str = "") -> str | None:
+    """The svg element of `data` for use inside HTML, its ids behind `prefix`. None if it holds anything but shapes and text.
+
+    `title` and `description` are what a screen reader says instead of the shapes; both are plain text.
+    """
     try:
         text = data.decode("utf-8")
         start = text.find("<svg")
         if start < 0 or "<!DOCTYPE" in text[start:] or "<!ENTITY" in text[start:]:
             return None
-        return _written(ET.fromstring(text[start:]), prefix, MAX_DEPTH)  # noqa: S314  # nosec B314
+        root = ET.fromstring(text[start:])  # noqa: S314  # nosec B314
+        return _named(_written(root, prefix, MAX_DEPTH), prefix, title, description)
     except (UnicodeDecodeError, ET.ParseError, _NotAPicture):
         return None
+
+
+def _named(shapes: str, prefix: str, title: str, description: str) -> str:
+    if not title:
+        return shapes
+    words = {"t": ("title", title), **({"d": ("desc", description)} if description else {})}
+    told = "".join(f'<{tag} id="{prefix}{key}">{html.escape(said, quote=False)}</{tag}>' for key, (tag, said) in words.items())
+    labels = " ".join(f"{prefix}{key}" for key in words)
+    # Behind the attributes of the root: they are ours, and none of them holds a bracket that is not escaped.
+    head, _, rest = shapes.partition(">")
+    return f'{head} role="img" aria-labelledby="{labels}">{told}{rest}'
 
 
 class _NotAPicture(Exception):
@@ -114,7 +133,8 @@ def _written(element: ET.Element, prefix: str, depth: int) -> str:
     if name in DROPPED:
         # matplotlib's style rule would apply to the whole page; the page's own style says the same for pictures.
         return ""
-    attributes = "".join(f' {key}="{html.escape(value)}"' for key, value in _attributes(element, prefix))
+    pairs = [(key, value) for key, value in _attributes(element, prefix) if depth < MAX_DEPTH or key not in OF_ROOT]
+    attributes = "".join(f' {key}="{html.escape(value)}"' for key, value in pairs)
     inner = html.escape(element.text or "", quote=False)
     for child in element:
         inner += _written(child, prefix, depth - 1) + html.escape(child.tail or "", quote=False)

@@ -22,16 +22,20 @@ MAX_DESCRIPTION = 1024
 Parameters = dict[str, Any]
 
 
-def cloudwatch_alarms(objectives: Sequence[Objective], *, namespace: str = NAMESPACE, actions: Sequence[str] = ()) -> bytes:
+def cloudwatch_alarms(
+    objectives: Sequence[Objective], *, namespace: str = NAMESPACE, actions: Sequence[str] = (), prefix: str = ""
+) -> bytes:
     """A JSON document: `metric_alarms`, then `composite_alarms` of them, `left_out` in sentences, and the `metrics` that must be published.
 
     One composite alarm for each objective and severity is in ALARM while both windows of any of its pairs are. `actions` are the ARNs
-    that it notifies; the metric alarms notify nobody.
+    that it notifies; the metric alarms notify nobody. The name of each begins with `prefix`.
     """
     require_distinct(objectives)
     document: dict[str, list[Any]] = {"metrics": [], "metric_alarms": [], "composite_alarms": [], "left_out": []}
     for objective in objectives:
         _add(document, objective, namespace, actions)
+    if prefix:
+        _rename(document, prefix)
     return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
@@ -58,6 +62,14 @@ def _add(document: Mapping[str, list[Any]], objective: Objective, namespace: str
         if usable:
             document["composite_alarms"].append(_composite(objective, severity, usable, actions))
     document["metric_alarms"].append(_absent(objective, namespace, actions))
+
+
+def _rename(document: Mapping[str, list[Any]], prefix: str) -> None:
+    for alarm in (*document["metric_alarms"], *document["composite_alarms"]):
+        alarm["AlarmName"] = f"{prefix}{alarm['AlarmName']}"
+        if "AlarmRule" in alarm:
+            # Names are letters, digits and dashes, so the rule holds this text only where it names an alarm.
+            alarm["AlarmRule"] = alarm["AlarmRule"].replace('ALARM("', f'ALARM("{prefix}')
 
 
 def _dimensions(objective: Objective) -> list[dict[str, str]]:

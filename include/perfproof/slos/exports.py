@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 
+from perfproof.config import CloudWatchTarget
 from perfproof.errors import ArtifactError
 from perfproof.slos.cloudwatch import NAMESPACE, cloudwatch_alarms
 from perfproof.slos.grafana import grafana_dashboard
@@ -35,8 +36,9 @@ def export(
     rules_file: str = RULES_FILE,
     namespace: str = NAMESPACE,
     actions: Sequence[str] = (),
+    prefix: str = "",
 ) -> bytes:
-    """The objectives in one form. `rules_file` is what the promtool test names; `namespace` and `actions` are CloudWatch's."""
+    """The objectives in one form. `rules_file` is what the promtool test names; `namespace`, `actions` and `prefix` are CloudWatch's."""
     match form:
         case Format.PROMETHEUS:
             return prometheus_rules(objectives)
@@ -47,7 +49,7 @@ def export(
         case Format.SLOTH:
             return sloth(objectives)
         case Format.CLOUDWATCH:
-            return cloudwatch_alarms(objectives, namespace=namespace, actions=actions)
+            return cloudwatch_alarms(objectives, namespace=namespace, actions=actions, prefix=prefix)
         case Format.GRAFANA:
             return grafana_dashboard(objectives)
 
@@ -61,15 +63,20 @@ FILES = {
 }
 
 
-def exported_files(objectives: Sequence[Objective]) -> dict[str, bytes]:
+def exported_files(objectives: Sequence[Objective], *, cloudwatch: CloudWatchTarget | None = None) -> dict[str, bytes]:
     """The files that a cycle writes for the objectives of one service, by name; the panels go into its dashboard.
 
-    A test file is left out where no series can be made for a pattern in a query: the rules are as good without.
+    `cloudwatch` says how the alarms are called that are made of it. A test file is left out where no series can be made for a
+    pattern in a query: the rules are as good without.
     """
     found: dict[str, bytes] = {}
     for form, name in FILES.items() if objectives else ():
         try:
-            found[name] = export(form, objectives)
+            found[name] = (
+                export(form, objectives)
+                if cloudwatch is None
+                else export(form, objectives, namespace=cloudwatch.namespace, actions=cloudwatch.actions, prefix=cloudwatch.prefix)
+            )
         except ArtifactError:
             if form is not Format.PROMTOOL_TEST:
                 raise

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +16,8 @@ from perfproof.slos.promql import duration
 
 SCHEMA_VERSION = 39
 HEIGHT, WIDTH = 8, 24
+# Chosen above the dashboard: a name of ours would exist in no Grafana.
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 Panel = dict[str, Any]
 
 
@@ -23,12 +27,30 @@ def grafana_dashboard(objectives: Sequence[Objective]) -> bytes:
     services = ", ".join(dict.fromkeys(objective.service for objective in objectives))
     document = {
         "title": f"{services}: error budgets",
-        "uid": f"perfproof-budgets-{services}".replace(", ", "-")[:40],
+        "uid": dashboard_uid(f"perfproof-budgets-{services}".replace(", ", "-")),
         "schemaVersion": SCHEMA_VERSION,
         "time": {"from": "now-7d", "to": "now"},
+        "templating": {"list": [datasource_variable()]},
         "panels": budget_panels(objectives, first_id=1, top=0),
     }
     return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def dashboard_uid(name: str) -> str:
+    """`name` if Grafana takes it as an identifier, else what it takes of it, with a digest so that two names stay apart."""
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,40}", name):
+        return name
+    return f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)[:31]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def datasource_variable() -> dict[str, Any]:
+    """The variable by which a viewer chooses the Prometheus that all panels ask."""
+    return {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus", "refresh": 1, "hide": 0}
+
+
+def with_datasource(panel: Panel) -> Panel:
+    """`panel` with the data source, for itself and for each of its targets."""
+    return {**panel, "datasource": DATASOURCE, "targets": [{"datasource": DATASOURCE, **target} for target in panel["targets"]]}
 
 
 def budget_panels(objectives: Sequence[Objective], *, first_id: int, top: int) -> list[Panel]:
@@ -42,7 +64,7 @@ def budget_panels(objectives: Sequence[Objective], *, first_id: int, top: int) -
             _panel(f"{objective.name}: budget left", "timeseries", left, x=4, y=place, width=8, steps=_budget_steps()),
             _burn(objective, x=12, y=place, width=12),
         ]
-    return [{"id": first_id + number, **panel} for number, panel in enumerate(panels)]
+    return [{"id": first_id + number, **with_datasource(panel)} for number, panel in enumerate(panels)]
 
 
 def _budget_steps() -> list[dict[str, Any]]:

@@ -17,16 +17,13 @@ from typing import Any
 
 import httpx
 
-from perfproof.errors import ParameterError
-from perfproof.input_file import read_input
-from perfproof.strict import read_json
+from perfproof.commands.run_conf import read_conf
 from perfproof_airflow.commands.airflow_access import add_connection_arguments, airflow
 from perfproof_airflow.rest import AirflowApi
 
 DAG = "performance_optimization"
 APPROVALS = "performance_approvals"
 POLL_SECONDS = 2.0
-MAX_CONF_BYTES = 1 << 20
 GATES = {1: "intake_and_baseline", 2: "diagnostics", 3: "optimization", 4: "governance"}
 
 
@@ -49,21 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Triggers, and follows with `--wait`."""
-    conf = _conf(options.conf)
+    conf = read_conf(options.conf)
     with airflow(options) as api:
         run_id = options.run_id or f"perfproof__{datetime.now(UTC):%Y-%m-%dT%H-%M-%S}"
         if options.run_id is None or not _exists(api, run_id):
             api.trigger(DAG, run_id=run_id, conf=conf)
         sys.stdout.write(f"{DAG} {run_id}: {options.url}/dags/{DAG}/runs/{run_id}\n")
         return int(follow(api, run_id)) if options.wait else 0
-
-
-def _conf(path: Path) -> dict[str, Any]:
-    data = read_input(path, limit=MAX_CONF_BYTES, error=ParameterError, number=224)
-    conf = read_json(data, where=str(path), error=ParameterError, number=225)
-    if not isinstance(conf, dict):
-        raise ParameterError(225, where=str(path), what="not a mapping of parameters", got=type(conf).__name__, fix='write {"protocol": …}')
-    return conf
 
 
 def _exists(api: AirflowApi, run_id: str) -> bool:

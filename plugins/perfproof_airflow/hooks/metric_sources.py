@@ -31,9 +31,7 @@ class MetricHook(Protocol):
         ...
 
 
-METRIC_KINDS = frozenset(
-    (SourceKind.PROMETHEUS, SourceKind.CLOUDWATCH, SourceKind.DATADOG, SourceKind.OPENMETRICS, SourceKind.METRIC_FILE)
-)
+METRIC_KINDS = frozenset((SourceKind.PROMETHEUS, SourceKind.CLOUDWATCH, SourceKind.DATADOG, SourceKind.OPENMETRICS, SourceKind.METRIC_FILE))
 
 
 def metric_hook(source: Source, *, workspace: Workspace) -> MetricHook:

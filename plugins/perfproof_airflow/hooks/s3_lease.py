@@ -83,7 +83,7 @@ class _Lease:
 
     def _still_ours(self) -> bool:
         """Whether it may still be ours after a write that was refused or got no answer; then the next write can follow it."""
-        from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+        from botocore.exceptions import BotoCoreError, ClientError
 
         try:
             found = self.backend.client.get_object(Bucket=self.backend.bucket, Key=self.key)

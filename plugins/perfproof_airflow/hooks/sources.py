@@ -9,12 +9,12 @@ from typing import Any
 from perfproof.config import Protocol, Source, SourceKind
 from perfproof.errors import PerfproofError, TelemetryError
 from perfproof.intake import source_document
-from perfproof.prerequisites import FileFound, Status, examine_artifacts, supplied
+from perfproof.prerequisites import Status, examine_artifacts, supplied
 from perfproof.telemetry import sha256_hex
 from perfproof_airflow.hooks.context_sources import context_hook
 from perfproof_airflow.hooks.json_lines import JsonLinesHook
 from perfproof_airflow.hooks.metric_sources import METRIC_KINDS, metric_hook
-from perfproof_airflow.hooks.workspace import Workspace
+from perfproof_airflow.hooks.workspace import Workspace, found_artifact
 
 Items = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -52,7 +52,7 @@ def _read(protocol: Protocol, source: Source, *, now: datetime, workspace: Works
 
 def _artifact(protocol: Protocol, source: Source, *, now: datetime, workspace: Workspace) -> tuple[Items, str | None]:
     artifact = next(a for a in protocol.prerequisites if a.name == source.artifact)
-    found: FileFound = workspace.find(artifact.path)
+    found = found_artifact(artifact, workspace)
     finding = next(item for item in examine_artifacts(protocol, {artifact.name: found}, now=now) if item["name"] == artifact.name)
     if finding["status"] != Status.OK or found.data is None:
         raise TelemetryError(

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from perfproof.config import Protocol
+from perfproof.config import PrerequisiteArtifact, Protocol
 from perfproof.errors import ArtifactError, EvidenceError
 from perfproof.evidence.secrets import refuse_secrets
 from perfproof.prerequisites import FileFound
@@ -148,13 +148,16 @@ def found_artifacts(protocol: Protocol) -> dict[str, FileFound]:
     from perfproof_airflow import settings
 
     workspace = Workspace(settings.workspace_root())
-    in_bucket = settings.evidence_in_s3()
-    return {
-        artifact.name: _in_latest_cycle(artifact.path, artifact.path.removeprefix(LATEST_CYCLE))
-        if in_bucket and artifact.path.startswith(LATEST_CYCLE)
-        else workspace.find(artifact.path)
-        for artifact in protocol.prerequisites
-    }
+    return {artifact.name: found_artifact(artifact, workspace) for artifact in protocol.prerequisites}
+
+
+def found_artifact(artifact: PrerequisiteArtifact, workspace: Workspace) -> FileFound:
+    """What lies at the artifact's path: in the newest cycle, wherever evidence is kept, or in the workspace."""
+    from perfproof_airflow import settings
+
+    if artifact.path.startswith(LATEST_CYCLE) and settings.evidence_in_s3():
+        return _in_latest_cycle(artifact.path, artifact.path.removeprefix(LATEST_CYCLE))
+    return workspace.find(artifact.path)
 
 
 def _in_latest_cycle(path: str, name: str) -> FileFound:

@@ -6,16 +6,20 @@ quote what others wrote.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from importlib import import_module
+from pathlib import PurePosixPath
 from typing import Any
 
 from perfproof.channels import WHERE, Channel, ChannelKind
 from perfproof.errors import ConfigError
-from perfproof.notifications import Mail, Notification, mail, pagerduty, slack
+from perfproof.notifications import File, Mail, Notification, mail, pagerduty, slack
 
 SECONDS = 10
+# Many servers refuse a message above 10 MiB, and attachments grow by a third. What is larger is named and not attached.
+MAX_ATTACHED_BYTES = 7 << 20
 # Module and name of the notifier, and what brings it.
 NOTIFIERS = {
     ChannelKind.EMAIL: ("airflow.providers.smtp.notifications.smtp", "SmtpNotifier", "apache-airflow-providers-smtp"),
@@ -60,10 +64,10 @@ def send_mail(channel: Channel, notification: Notification) -> None:
                 248, where=f"Connection {channel.target}", what="no sender", expected='"from_email" in its extra', fix="set it"
             )
         # The provider's own message has HTML only, and is tried six times.
-        hook._smtp_client.send_message(_message(written, sender=hook.from_email, to=channel.to))
+        hook._smtp_client.send_message(_message(written, notification.files, sender=hook.from_email, to=channel.to))
 
 
-def _message(written: Mail, *, sender: str, to: tuple[str, ...]) -> EmailMessage:
+def _message(written: Mail, files: Sequence[File], *, sender: str, to: tuple[str, ...]) -> EmailMessage:
     message = EmailMessage()
     message["Subject"] = written.subject
     message["From"] = sender
@@ -73,4 +77,8 @@ def _message(written: Mail, *, sender: str, to: tuple[str, ...]) -> EmailMessage
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(written.text)
     message.add_alternative(written.html, subtype="html")
+    if sum(len(file.data) for file in files) <= MAX_ATTACHED_BYTES:
+        for file in files:
+            name = PurePosixPath(file.name).name
+            message.add_attachment(file.data, maintype="application", subtype="octet-stream", filename=name)
     return message

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import task_group
+from airflow.sdk import get_current_context, task_group
 
 from perfproof.announcements import Announcement
 from perfproof_airflow.gate import decision, judge
+from perfproof_airflow.handoff_steps import HANDED_OFF, hand_over
 from perfproof_airflow.sensors.questions import ProtocolApproval
 from perfproof_airflow.step import step
 
@@ -31,8 +32,8 @@ def record_slo_updates(cycle: Any, proposal: dict[str, Any]) -> dict[str, Any]:
 
 @step
 def apply_instrumentation(cycle: Any, record: dict[str, Any], validation: dict[str, Any], measurement: dict[str, Any]) -> dict[str, Any]:
-    """Writes alert rules, dashboard and tracing threshold where monitoring reads them, and supersedes the log."""
-    from perfproof_airflow.governance_steps import write_instrumentation
+    """Puts alert rules, dashboard and tracing threshold where the protocol file says (files, git, CloudWatch), and supersedes the log."""
+    from perfproof_airflow.instrumentation_steps import write_instrumentation
 
     return write_instrumentation(cycle, state="applied", validation=validation, measurement=measurement, record=record)
 
@@ -40,10 +41,15 @@ def apply_instrumentation(cycle: Any, record: dict[str, Any], validation: dict[s
 @step
 def publish_report(cycle: Any, record: dict[str, Any], instrumentation: dict[str, Any]) -> dict[str, Any]:
     """Compiles PERFORMANCE-REPORT.md and .html and the manifest; halts if evidence is missing."""
+    from perfproof_airflow.capacity_steps import publish_cost_change
     from perfproof_airflow.governance_steps import compile_report
+    from perfproof_airflow.plan_steps import publish_promised_gains
+    from perfproof_airflow.report_evidence import publish_pictures, require_evidence
 
     cycle.announce(Announcement.PHASE_4_REPORT)
-    return compile_report(cycle, inputs=[record, instrumentation])
+    require_evidence(cycle)
+    more = [reference for reference in (publish_cost_change(cycle), publish_promised_gains(cycle)) if reference is not None]
+    return compile_report(cycle, inputs=[record, instrumentation, *more, *publish_pictures(cycle)])
 
 
 @step
@@ -68,12 +74,14 @@ def complete_report(cycle: Any) -> dict[str, Any]:
     return compile_report(cycle, inputs=[cycle.reference("gate-4-result.json")])
 
 
-@step
+@step(outlets=[HANDED_OFF])
 def hand_off(cycle: Any) -> dict[str, Any]:
-    """Recomputes the handoff checklist, writes the backlog of the next cycle, closes the run."""
+    """Recomputes the handoff checklist, closes the run, delivers its package, and updates the asset of the handoff."""
     from perfproof_airflow.governance_steps import complete_handoff
 
-    return complete_handoff(cycle)
+    report = complete_handoff(cycle)
+    get_current_context()["outlet_events"][HANDED_OFF].extra = hand_over(cycle)
+    return report
 
 
 @task_group(group_id="governance")

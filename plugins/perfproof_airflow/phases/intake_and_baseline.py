@@ -103,10 +103,11 @@ def report_intake(cycle: Any, sources: list[dict[str, Any]], baseline: dict[str,
     """Consolidates sources and baseline into the intake report, with pain points and their business impact."""
     from perfproof.intake import intake_report
     from perfproof_airflow.cycle import now
+    from perfproof_airflow.inbox import take_drifts
 
     sources = list(sources)
     captures = cycle.document(CAPTURES_COMPARISON)
-    return cycle.publish(
+    report: dict[str, Any] = cycle.publish(
         "performance-intake-report.json",
         lambda: {
             **intake_report(
@@ -121,6 +122,8 @@ def report_intake(cycle: Any, sources: list[dict[str, Any]], baseline: dict[str,
         },
         inputs=[*sources, baseline["json"], cycle.reference(CAPTURES_COMPARISON)],
     )
+    take_drifts(cycle, now=now())
+    return report
 
 
 @step

@@ -83,6 +83,7 @@ def validate(cycle: Any, measurement: dict[str, Any], plan: dict[str, Any], base
     from perfproof.plots import blocks_plot
     from perfproof.validation import validate_change
     from perfproof_airflow.cycle import now
+    from perfproof_airflow.plan_steps import publish_hypothesis_results
 
     measured, plan_document = cycle.document(measurement), cycle.document(plan)
     service = cycle.protocol.service(measured["service"])
@@ -103,6 +104,7 @@ def validate(cycle: Any, measurement: dict[str, Any], plan: dict[str, Any], base
         ),
         inputs=[measurement, plan, baseline["json"]],
     )
+    publish_hypothesis_results(cycle, plan=plan, validation=report)
     spec = service.metric(cycle.parameters.target_metric)
     cycle.publish(
         "evidence/measured-blocks.svg",

@@ -215,9 +215,8 @@ def load_authorization(cycle: Cycle) -> dict[str, Any]:
             436, where="load_test_authorization", what="the prerequisites are not verified", fix="clear verify_system_state"
         )
     parameters = cycle.parameters
-    return authorization_of(
-        cycle.protocol, services=parameters.services, load_profile=parameters.load_profile, now=parse_stamp(entry.time)
-    )
+    opened = parse_stamp(entry.time)
+    return authorization_of(cycle.protocol, services=parameters.services, load_profile=parameters.load_profile, now=opened)
 
 
 def _profiling_clearance(cycle: Cycle) -> tuple[str, dict[str, Any]]:

@@ -95,15 +95,19 @@ StopperDep = Annotated[Viewer, Depends(stopper_of)]
 def from_these_pages(request: Request) -> None:
     """403 for a changing request that one of our own pages did not send.
 
-    A browser says so itself: `Sec-Fetch-Site` cannot be set by any page. One that does not say it must send our header, which a
-    form of another site cannot, and an `Origin`, if any, must be this one.
+    A browser says where a request comes from in headers that no page can set: `Sec-Fetch-Site`, which it leaves out for a server
+    without TLS, and `Origin`. A client that sends neither must send our header, which a form of another site cannot.
     """
     if request.method in SAFE_METHODS:
         return
-    site = request.headers.get("sec-fetch-site")
-    origin = request.headers.get("origin")
-    own_origin = origin is None or urlsplit(origin).netloc == request.headers.get("host")
-    if site != "same-origin" and (site is not None or not own_origin or REQUEST_HEADER not in request.headers):
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        allowed = site == "same-origin"
+    elif origin is not None:
+        allowed = urlsplit(origin).netloc == request.headers.get("host")
+    else:
+        allowed = REQUEST_HEADER in request.headers
+    if not allowed:
         raise HTTPException(403, "This request did not come from a page of perfproof, so nothing was done.")
 
 

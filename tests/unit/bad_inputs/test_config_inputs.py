@@ -204,6 +204,43 @@ CASES = [
     Case("gate threshold above 100", value("thresholds", {"improvement": 100.1}), "CFG-143", "above 100"),
     Case("path out of the workspace", value("instrumentation_directory", "../../etc"), "CFG-146", "not a path inside"),
     Case("absolute path", value("distribution.monitoring.directory", "/etc"), "CFG-146", "not a path inside"),
+    Case("recipient that nothing reaches", value("distribution.monitoring", {"name": "M"}), "CFG-903", "neither directory nor channel"),
+    Case("recipient without a name", value("distribution.monitoring.name", " "), "CFG-903", "empty or too long"),
+    Case("channel that is a function", value("distribution.monitoring.channel", "os:system"), "CFG-904", "a function, or kinds"),
+    Case("channel with an address", value("distribution.monitoring.channel", "webhook:https://x.test/s3cr"), "CFG-904", "not a recipient"),
+    Case("channel with kinds", value("distribution.monitoring.channel", "slack:a?kinds=error"), "CFG-904", "a function, or kinds"),
+    Case("channel with no e-mail address", value("distribution.monitoring.channel", "email:a?to=x"), "CFG-904", "not an e-mail address"),
+    Case("unknown way to apply", value("instrumentation", {"apply": ["ftp"]}), "CFG-122", "unknown name"),
+    Case("way that stands twice", value("instrumentation", {"apply": ["files", "files"]}), "CFG-134", "two entries"),
+    Case("git without its keys", value("instrumentation", {"apply": ["git"]}), "CFG-900", "missing, although apply names it"),
+    Case("CloudWatch without its keys", value("instrumentation", {"apply": ["cloudwatch"]}), "CFG-900", "missing, although apply"),
+    *(
+        Case(f"git {key} {text!r}", value("instrumentation", {"git": {"repository": "r", key: text}}), code, key)
+        for key, text, code in (
+            ("branch", "main", "CFG-901"),
+            ("branch", "-{digest}", "CFG-901"),
+            ("branch", "a/../{digest}", "CFG-901"),
+            ("branch", "{digest}.lock", "CFG-901"),
+            ("branch", "{digest}{other}", "CFG-901"),
+            ("base", "--all", "CFG-901"),
+            ("base", "a:b", "CFG-901"),
+            ("directory", "../x", "CFG-901"),
+            ("directory", "a/.git/hooks", "CFG-901"),
+            ("directory", "-x", "CFG-901"),
+            ("author_name", "a<b", "CFG-901"),
+            ("author_email", "a b", "CFG-901"),
+            ("remote", "--upload-pack=x", "CFG-901"),
+            ("remote", "ext::sh", "CFG-901"),
+        )
+    ),
+    Case("git repository outside", value("instrumentation", {"git": {"repository": "/etc"}}), "CFG-146", "not a path inside"),
+    *(
+        Case(f"CloudWatch {key} {text!r}", value("instrumentation", {"cloudwatch": {"connection": "c", key: text}}), "CFG-902", key)
+        for key, text in (
+            ("connection", "a b"), ("region", "mars"), ("prefix", "a"), ("prefix", "a b c"), ("namespace", "AWS/EC2"),
+            ("actions", ["not an arn"]), ("actions", [f"arn:aws:sns:eu-west-1:1:{n}" for n in range(6)]),
+        )
+    ),
     Case("process file out of the workspace", value("services.0.endpoints.baseline.pid_file", "/proc/1"), "CFG-146", "not a path inside"),
     Case("name of a supplied file with a path", value("prerequisites.0.name", "../M.zip"), "CFG-144", "requires this artifact"),
     Case("name of an additional file with a path", value("prerequisites.2.name", "a/b.md"), "CFG-133", "not the name of a file"),

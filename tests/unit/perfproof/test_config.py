@@ -38,12 +38,14 @@ def test_the_demo_protocol_loads_and_carries_its_digest() -> None:
 
 
 def test_the_most_tests_of_a_round_are_those_of_all_blocks_and_scenarios() -> None:
-    """Counted by hand: peak twice, stress, failure, and two tests for each of 24 blocks a side."""
+    """Counted by hand: peak twice, stress, failure, two tests for each of 24 blocks a side, and two profiles of each service."""
     profile = load_protocol(DEMO.read_bytes(), where="demo.yaml").load.profiles["demo"]
-    assert (profile.measurement.most_blocks, profile.measurement.step, profile.most_tests) == (24, 8, 52)
-    assert profile.most_seconds == 2 * (2 + 15) + (2 + 4 * 4) + (2 + 10) + 48 * (1 + 6)
+    assert (profile.measurement.most_blocks, profile.measurement.step) == (24, 8)
+    assert [profile.most_tests(services=n) for n in (1, 3)] == [54, 58]
+    assert profile.most_seconds(services=1) == (2 + 2) * (2 + 15) + (2 + 6 * 3) + (2 + 10) + 48 * (1 + 6)
+    assert profile.most_seconds(services=3) - profile.most_seconds(services=1) == 4 * (2 + 15)
     alone = load_protocol(changed("load.profiles.demo.measurement.max_blocks", ...), where="demo.yaml").load.profiles["demo"]
-    assert (alone.measurement.most_blocks, alone.most_tests) == (8, 20)
+    assert (alone.measurement.most_blocks, alone.most_tests(services=1)) == (8, 22)
 
 
 ENDPOINT = {"host": "127.0.0.1", "port": 18101, "build_path": "/build", "metrics_path": "/metrics"}
@@ -96,7 +98,7 @@ CASES = [
     ("load.profiles.demo.measurement.max_blocks", 7, "CFG-168", "fewer than blocks"),
     ("load.profiles.demo.measurement.step_blocks", 0, "CFG-188", "not positive"),
     ("load.profiles.demo.measurement.max_blocks", 119, "CFG-169", "more tests than load.max_tests"),
-    ("load.max_tests", 51, "CFG-169", "more tests than load.max_tests"),
+    ("load.max_tests", 53, "CFG-169", "more tests than load.max_tests"),
     ("load.window_hours", 0.1, "CFG-187", "more load than fits"),
     ("load.profiles.demo.measurement.max_blocks", 8.5, "CFG-123", "wrong type"),
     ("optimizations.0.id", "index", "CFG-170", "not an id"),

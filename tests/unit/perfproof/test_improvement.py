@@ -136,3 +136,48 @@ def test_sentences_keep_one_full_stop_and_others_text_is_no_markup() -> None:
     tokens = [t for token in MarkdownIt("gfm-like").parse(written) for t in (token, *(token.children or ()))]
     assert not {"html_block", "html_inline", "link_open", "image", "table_open"} & {t.type for t in tokens}
     assert [t.tag for t in tokens if t.type == "heading_open"] == ["h1", "h2", "h2"] and ".." not in written
+
+
+def drift(**changes: Any) -> dict[str, Any]:
+    """A drift as the intake report has it."""
+    item = {"id": "DRIFT-0123456789abcdef", "kind": "drift", "service": "shop", "title": "p95 drifted", "reason": "+20 %", "metric": "p95"}
+    return {**item, "type": "backlog", "from": "baseline_capture of demo", "taken_by": [], "before": 50.0, **changes}
+
+
+def carried(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [item for item in document["items"] if "carried_by" in item]
+
+
+def test_a_drift_is_handed_on_until_a_cycle_proves_that_its_metric_is_better() -> None:
+    """Under its own id, with its figures, through as many cycles as it takes."""
+    (item,) = carried(made(inherited=[drift()], validation=validation(status="inconclusive")))
+    assert (item["id"], item["before"], item["carried_by"]) == ("DRIFT-0123456789abcdef", 50.0, ["run-1"])
+    assert {"type", "from", "taken_by"} & item.keys() == set()
+    (again,) = carried(made(inherited=[{**item, "type": "backlog"}], validation=validation(status="fail"), run="run-2"))
+    assert again == {**item, "carried_by": ["run-1", "run-2"]}
+    assert carried(made(inherited=[item], validation=validation(status="pass"))) == []
+
+
+def test_an_improvement_of_another_metric_or_service_settles_no_drift() -> None:
+    """Only that of the very metric does."""
+    passed = validation(status="pass")
+    assert len(carried(made(inherited=[drift(metric="p99")], validation=passed))) == 1
+    assert len(carried(made(inherited=[drift(service="stock")], validation=passed))) == 1
+
+
+def test_what_is_about_services_that_were_not_considered_is_handed_on_and_the_rest_found_anew() -> None:
+    """A cycle of one service must not forget what the one before it said about another."""
+    left = {"id": "BLG-001", "kind": "hypothesis", "service": "pay", "title": "slow", "reason": "open", "metric": None, "from": "run-0"}
+    document = made(inherited=[left, {**left, "service": "shop"}], considered=["shop"])
+    (item,) = carried(document)
+    assert (item["service"], item["carried_by"]) == ("pay", ["run-1"])
+    ids = [one["id"] for one in document["items"]]
+    assert len(ids) == len(set(ids))
+    validate_backlog(document_bytes(document), where="x")
+
+
+def test_a_drift_that_two_sources_offer_is_handed_on_once() -> None:
+    """An id that comes twice would make the whole backlog invalid."""
+    document = made(inherited=[drift(), drift()])
+    assert len(carried(document)) == 1
+    validate_backlog(document_bytes(document), where="x")

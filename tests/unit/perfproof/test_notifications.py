@@ -76,7 +76,7 @@ def test_the_body_of_a_webhook_has_the_same_keys_always_and_its_digest_names_the
     assert document == {
         "schema": "perfproof.notification/1", "kind": "waiting", "title": "Waiting: plan", "text": "Waiting for sre\nDo you approve?",
         "run": "performance_optimization__r1", "step": "plan", "about": "r1__plan__-1__r0a1", "people": ["Sam (sre) as SRE Lead"],
-        "until": "2025-02-23T10:00:00Z", "link": LINK,
+        "until": "2025-02-23T10:00:00Z", "link": LINK, "files": [],
     }  # fmt: skip
     assert set(json.loads(notification(link="", until="").body())) == set(document)
     assert json.loads(notification(link="", until="").body())["link"] is None

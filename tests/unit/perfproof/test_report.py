@@ -80,6 +80,29 @@ def sample() -> Evidence:
     )  # fmt: skip
 
 
+SIDE = {"build": "b1", "cpu_ms_per_request": 10.0, "memory_gib_seconds_per_request": 0.01, "per_1000": 0.000125, "blocks": 6}
+ROOM = {
+    "target_rate": 25.0, "target_source": "observed peak", "headroom_percent": {"value": 20.0, "low": 20.0, "high": None},
+    "instances_n_plus_2": {"value": 3, "low": 3, "high": 4}, "basis": "the highest step, which held", "reason": None,
+}  # fmt: skip
+PEAK = {
+    "status": "reached", "reason": None, "throughput": {"value": 63.0, "low": 60.0, "high": 66.0},
+    "concurrency": {"value": 19.0, "low": 17.0, "high": 22.0},
+}  # fmt: skip
+USED = {
+    "metric": "memory", "percent": 41.0, "assessment": "within limits", "reasons": ["few samples"], "projected_percent_at_peak": None,
+    "percentiles": {"p50": {"value": 40.0, "low": 38.0, "high": 42.0, "reason": None}, "p95": {"value": 44.0, "low": 43.0, "high": None},
+                    "p99": {"value": None, "low": None, "high": None, "reason": "20 samples, 100 needed"}},
+}  # fmt: skip
+CITED = (
+    "performance-intake-report.json", "baseline-metrics.json", "evidence/hypotheses-results.json", "evidence/profile-api.json",
+    "evidence/query-plans.json", "load-test-results.json", "evidence/capacity.json", "optimization-plan.json",
+    "optimization-validation-report.json", "evidence/measurement.json", "slo-update-record.json", "evidence/cost-change.json",
+    "evidence/promised-gains.json", "evidence/query-plan-diff.json", "evidence/profile-comparison-api.json", "evidence/flame.svg",
+    "gate-1-result.json", "gate-2-result.json", "gate-3-result.json",
+)  # fmt: skip
+
+
 def full() -> Evidence:
     """The same cycle with every optional part, so that hostile text can stand in each field."""
     base = sample()
@@ -106,84 +129,255 @@ def full() -> Evidence:
             **base.intake,
             "sources": [{"name": "logs", "provides": "logs", "critical": False, "status": "unknown", "reason": "absent"}],
             "incidents": [{"id": "INC-1", "title": "slow", "severity": "SEV-3", "impact": "calls"}],
-            "pain_points": [{"service": "api", "symptom": "slow", "value": 450.0, "unit": "ms", "slo_target": 250, "business_impact": "x"}],
+            "pain_points": [
+                {
+                    "service": "api",
+                    "symptom": "slow",
+                    "value": 450.0,
+                    "unit": "ms",
+                    "slo_target": 250,
+                    "business_impact": "x",
+                    "rank": 1,
+                    "rank_reasons": ["critical service", "target missed by 80 %"],
+                }
+            ],
+            "timeline": [
+                {"at": "2025-02-16T10:00:00Z", "kind": "deployment", "what": "deployment b1", "service": None, "source": "deploys"},
+                {"at": "2025-02-16T10:09:00Z", "kind": "alert_started", "what": "alert slow", "service": "api", "source": "m"},
+            ],
+            "timeline_left_out": 7,
+            "coincidences": [
+                {
+                    "service": "api",
+                    "what": "deployment b1 9 minutes before alert slow",
+                    "minutes": 9,
+                    "first": {"kind": "deployment", "name": "deployment b1", "at": "2025-02-16T10:00:00Z"},
+                    "second": {"kind": "alert_started", "name": "alert slow", "at": "2025-02-16T10:09:00Z"},
+                }
+            ],
+            "watched": [
+                {"service": "api", "slo_name": "Latency", "metric": "p95", "watched": "no", "alerts": ["page"], "reason": "no alert"}
+            ],
+            "findings": [{"kind": "unwatched_objective", "service": "api", "text": "Latency (p95): no alert reads it"}],
         },
         baseline={
             **base.baseline,
             "missing_metrics": ["cpu"],
             "slos": [{"slo_name": "s", "sla": 500, "unit": "ms", "objective_percent": 99, "adherence_percent": 8, "met": False}],
         },
-        hypotheses={"hypotheses": [{"id": "HYP-001", "suspected_cause": "database", "status": "confirmed", "status_reason": "scan"}]},
+        hypotheses={
+            "hypotheses": [
+                {
+                    "id": "HYP-001",
+                    "suspected_cause": "database",
+                    "status": "confirmed",
+                    "status_reason": "scan",
+                    "result": {"effect": "improved", "status_before": "open"},
+                },
+                {"id": "HYP-002", "suspected_cause": "lock", "status": "open", "status_reason": "x"},
+            ]
+        },
         profiles=[
-            {"service": "api", "status": "inconclusive", "reason": "idle", "samples": 3, "seconds": 8.0, "profiler": "py-spy",
-             "hot_functions": [{"function": "f (a.py)", "self_percent": 8.65, "total_percent": 14.0}]}
+            {
+                "service": "api",
+                "status": "inconclusive",
+                "reason": "idle",
+                "samples": 3,
+                "seconds": 8.0,
+                "profiler": "py-spy",
+                "hot_functions": [{"function": "f (a.py)", "self_percent": 8.65, "total_percent": 14.0}],
+            }
         ],
         query_plans={
             "services": [
-                {"service": "api", "findings": [{"text": "a finding"}], "statements": [
-                    {"statement": "select 1", "calls": 21438, "mean_ms": 0.0045, "share_percent": 50.0, "findings": [{"text": "scan"}]},
-                    {"statement": "select 2", "calls": 1, "mean_ms": 1.0, "share_percent": 1.0, "findings": [], "error": "no rights"}]}
+                {
+                    "service": "api",
+                    "findings": [{"text": "a finding"}],
+                    "statements": [
+                        {"statement": "select 1", "calls": 21438, "mean_ms": 0.0045, "share_percent": 50.0, "findings": [{"text": "scan"}]},
+                        {"statement": "select 2", "calls": 1, "mean_ms": 1.0, "share_percent": 1.0, "findings": [], "error": "no rights"},
+                    ],
+                }
             ]
         },
         load_results={
             "scenarios": [
                 *base.load_results["scenarios"],
-                {"scenario": "stress", "endpoint": "baseline", "valid": False, "invalid_reasons": ["generator saturated"],
-                 "steps": [{"rate": 30.0, "throughput": 29.0, "p50": 1.0, "p95": 2.0, "p99": None, "error_rate": 0.0}]},
+                {
+                    "scenario": "stress",
+                    "endpoint": "baseline",
+                    "valid": False,
+                    "invalid_reasons": ["generator saturated"],
+                    "steps": [{"rate": 30.0, "throughput": 29.0, "p50": 1.0, "p95": 2.0, "p99": None, "error_rate": 0.0}],
+                },
             ],
             "bottlenecks": [{"issue": "slow", "service": "api", "severity": "high"}],
         },
         capacity={
-            "peak_rate": 30.0, "currency": "USD",
-            "services": [{"service": "api", "capacity": {"knee_rate": 30.0, "headroom_percent": 0.0}, "scaling": {"policy": "none"},
-                          "cost": {"hourly": 0.0425}, "utilization": [{"metric": "cpu", "percent": 82.0, "assessment": "high"}]}],
+            "peak_rate": 30.0,
+            "currency": "USD",
+            "services": [
+                {
+                    "service": "api",
+                    "scaling": {"policy": "none"},
+                    "capacity": {"knee_rate": 30.0, "headroom_percent": 0.0, "room": ROOM, "throughput_peak": PEAK},
+                    "cost": {"hourly": 0.0425, "price": {"source": "protocol file", "as_of": "2025-02-16"}},
+                    "utilization": [{"metric": "cpu", "percent": 82.0, "assessment": "high"}, USED],
+                }
+            ],
         },
         plan={
-            "tasks": [{**base.plan["tasks"][0], "risk": "low", "risk_notes": "index", "expected_gain_percent": 40.0, "gain_basis": "guess",
-                       "cause": "database_contention", "finding": "scan", "hypothesis": "HYP-001", "baseline_metric": "p95"}],
+            "tasks": [
+                {
+                    **base.plan["tasks"][0],
+                    "risk": "low",
+                    "risk_notes": "index",
+                    "expected_gain_percent": 40.0,
+                    "gain_basis": "guess",
+                    "cause": "database_contention",
+                    "finding": "scan",
+                    "hypothesis": "HYP-001",
+                    "baseline_metric": "p95",
+                }
+            ],
             "not_planned": [{"id": "OPT-009", "title": "cache", "reason": "no evidence"}],
         },
         validation={
-            **base.validation, "verdict": verdict, "guards": [guard], "interleaved": True, "mode": "proved",
-            "builds": {"baseline": "b1", "candidate": "b2"}, "sequential": sequential(),
+            **base.validation,
+            "verdict": verdict,
+            "guards": [guard, {**guard, "metric": "cpu", "label": "inconclusive"}],
+            "interleaved": True,
+            "mode": "proved",
+            "builds": {"baseline": "b1", "candidate": "b2"},
+            "sequential": sequential(),
             "unguarded": [{"metric": "p99", "unit": "ms", "baseline": 1.0, "optimized": 2.0, "reason": "Reported."}],
-            "calibration": {"note": "70 comparisons."}, "drift": {"note": "Differs by 1 %."},
+            "calibration": {"note": "70 comparisons.", "repetitions": 70, "false_improved": {"count": 0, "high": 0.052}},
+            "drift": {"note": "Differs by 1 %."},
         },
         approvals=[
-            {"step": "implementation", "role_label": "Owner", "person": {"id": "ada", "name": "Ada Okoro"}, "decision": "approve",
-             "decided_at": "2025-02-16T12:00:00Z", "comment": "CHG-3", "channel": "mark", "assurance": "A1", "map_index": 0}
+            {
+                "step": "implementation",
+                "role_label": "Owner",
+                "person": {"id": "ada", "name": "Ada Okoro"},
+                "decision": "approve",
+                "decided_at": "2025-02-16T12:00:00Z",
+                "comment": "CHG-3",
+                "channel": "mark",
+                "assurance": "A1",
+                "map_index": 0,
+            }
         ],
         waivers=[waiver()],
         profile_comparisons=[
-            {"service": "api", "status": "compared", "reason": None, "verdict": "consistent", "verdict_reason": "f shrank",
-             "samples": {"baseline": 900, "candidate": 880}, "grew_of": "the time outside of the named functions",
-             "named": [{"function": "f (a.py)", "change": "shrunk", "before_percent": 40.0, "after_percent": 5.0, "low_points": -40.0,
-                        "high_points": -30.0}],
-             "grew": [{"function": "g (a.py)", "change": "new", "before_percent": 0.0, "after_percent": 9.0, "low_points": None,
-                       "high_points": None}],
-             "flame_graph": {"name": "evidence/profile-comparison-api-flame-graph.svg", "sha256": "f" * 64}},
+            {
+                "service": "api",
+                "status": "compared",
+                "reason": None,
+                "verdict": "consistent",
+                "verdict_reason": "f shrank",
+                "samples": {"baseline": 900, "candidate": 880},
+                "grew_of": "the time outside of the named functions",
+                "named": [
+                    {
+                        "function": "f (a.py)",
+                        "change": "shrunk",
+                        "before_percent": 40.0,
+                        "after_percent": 5.0,
+                        "low_points": -40.0,
+                        "high_points": -30.0,
+                    }
+                ],
+                "grew": [
+                    {
+                        "function": "g (a.py)",
+                        "change": "new",
+                        "before_percent": 0.0,
+                        "after_percent": 9.0,
+                        "low_points": None,
+                        "high_points": None,
+                    }
+                ],
+                "flame_graph": {"name": "evidence/profile-comparison-api-flame-graph.svg", "sha256": "f" * 64},
+            },
             {"service": "idle", "status": "inconclusive", "reason": "the candidate has no pid_file"},
         ],
         query_plan_diff={
             "services": [
-                {"service": "api", "status": "compared", "calls_per_request": {"before": 40.0, "after": 2.0},
-                 "ms_per_request": {"before": 6.0, "after": None}, "left_out": 3, "findings_gone": [{"text": "database time"}],
-                 "statements": [
-                     {"statement": "select 1", "change": "kept", "before": {"calls_per_request": 0.7, "mean_ms": 6.19},
-                      "after": {"calls_per_request": 0.7, "mean_ms": 0.06},
-                      "plan": {"scans": [{"relation": "orders", "before": ["Seq Scan"], "after": ["Index Scan using i"]}],
-                               "rows_removed": {"before": 119988.0, "after": 0.0}},
-                      "findings_gone": [{"text": "reads in vain"}], "findings_new": [{"text": "a sort"}],
-                      "findings_unknown": [{"text": "a hash"}]},
-                     {"statement": "select 2", "change": "gone", "before": {"calls_per_request": 40.0, "mean_ms": 0.01}, "after": None}]},
+                {
+                    "service": "api",
+                    "status": "compared",
+                    "calls_per_request": {"before": 40.0, "after": 2.0},
+                    "ms_per_request": {"before": 6.0, "after": None},
+                    "left_out": 3,
+                    "findings_gone": [{"text": "database time"}],
+                    "statements": [
+                        {
+                            "statement": "select 1",
+                            "change": "kept",
+                            "before": {"calls_per_request": 0.7, "mean_ms": 6.19},
+                            "after": {"calls_per_request": 0.7, "mean_ms": 0.06},
+                            "plan": {
+                                "scans": [{"relation": "orders", "before": ["Seq Scan"], "after": ["Index Scan using i"]}],
+                                "rows_removed": {"before": 119988.0, "after": 0.0},
+                            },
+                            "findings_gone": [{"text": "reads in vain"}],
+                            "findings_new": [{"text": "a sort"}],
+                            "findings_unknown": [{"text": "a hash"}],
+                        },
+                        {"statement": "select 2", "change": "gone", "before": {"calls_per_request": 40.0, "mean_ms": 0.01}, "after": None},
+                    ],
+                },
                 {"service": "idle", "status": "not compared", "reason": "the candidate was not profiled"},
             ]
         },
+        cost_change={
+            "price": {"currency": "USD", "source": "protocol file", "as_of": "2025-02-16"},
+            "before": SIDE,
+            "after": {**SIDE, "per_1000": 1e-4},
+            "change_percent": -20.0,
+            "ci_low": -25.0,
+            "ci_high": -10.0,
+            "confidence": 0.95,
+            "reason": None,
+        },
+        promised_gains={
+            "records": [
+                {
+                    "validated_at": "2025-02-16T17:00:00Z",
+                    "optimizations": [{"id": "OPT-001", "title": "Index"}],
+                    "cause": "database",
+                    "promised_percent": 40.0,
+                    "realized_percent": 30.0,
+                    "ratio": 0.75,
+                    "kept": "short",
+                }
+            ],
+            "by_cause": [
+                {
+                    "cause": "database",
+                    "validated": 1,
+                    "promised_percent": 40.0,
+                    "realized_percent": 30.0,
+                    "ratio": 0.75,
+                    "kept": 0,
+                    "short": 1,
+                    "undecided": 0,
+                    "unknown": 0,
+                }
+            ],
+            "not_carried": "no backlog of an earlier cycle was supplied",
+        },
+        sources=[
+            {"name": name, "sha256": f"{place:064x}", "size": 1000 + place} for place, name in enumerate((*CITED, "no file"), start=1)
+        ],
         pictures={
-            "evidence/flame.svg": "Flame graph", "evidence/blocks.svg": "Blocks", "evidence/load.svg": "Load",
+            "evidence/flame.svg": "Flame graph",
+            "evidence/blocks.svg": "Blocks",
+            "evidence/load.svg": "Load",
             "evidence/profile-comparison-api-flame-graph.svg": "Change",
         },
-    )  # fmt: skip
+        descriptions={"evidence/flame.svg": "What can be seen"},
+    )
 
 
 def sequential(stopped_because: str = "target and guards are decided") -> dict[str, Any]:
@@ -225,15 +419,19 @@ def spoiled(value: Any) -> Any:
 
 def hostile() -> Evidence:
     base = full()
-    names = ("parameters", "intake", "baseline", "hypotheses", "profiles", "query_plans", "load_results", "capacity", "plan", "validation",
-             "slo_record", "gates", "approvals", "waivers", "profile_comparisons", "query_plan_diff")  # fmt: skip
+    names = (
+        "parameters", "intake", "baseline", "hypotheses", "profiles", "query_plans", "load_results", "capacity", "plan", "validation",
+        "slo_record", "gates", "approvals", "waivers", "profile_comparisons", "query_plan_diff", "cost_change", "promised_gains",
+    )  # fmt: skip
     changed: dict[str, Any] = {name: spoiled(getattr(base, name)) for name in names}
     changed["validation"]["optimizations"] = [changed["plan"]["tasks"][0]["id"]]
     # What our own code writes and never copies.
     changed["profile_comparisons"][0] |= {"status": "compared", "flame_graph": base.profile_comparisons[0]["flame_graph"]}
     changed["query_plan_diff"]["services"][0]["status"] = "compared"
     changed["gates"][0]["text"] = HOSTILE + "\n```\n<b>"
-    return replace(base, **changed, run=HOSTILE, pictures=dict.fromkeys(base.pictures, HOSTILE))
+    words = dict.fromkeys(base.pictures, HOSTILE)
+    named = [*base.sources[:-1], {"name": f"../{HOSTILE}", "sha256": HOSTILE, "size": HOSTILE}]
+    return replace(base, **changed, run=HOSTILE, pictures=words, descriptions=words, sources=named)
 
 
 class Page(HTMLParser):
@@ -274,7 +472,9 @@ def test_hostile_text_is_no_markup_in_markdown() -> None:
     kinds = []
     for evidence in (full(), hostile()):
         tokens = [t for token in parser.parse(written(evidence)[0]) for t in (token, *(token.children or ()))]
-        assert not {"html_block", "html_inline", "link_open"} & {t.type for t in tokens}
+        assert not {"html_block", "html_inline"} & {t.type for t in tokens}
+        links = {str(t.attrs["href"]) for t in tokens if t.type == "link_open"}
+        assert links <= {source["name"] for source in evidence.sources} and "gate-3-result.json" in links
         assert all(str(t.attrs["src"]).startswith("evidence/") for t in tokens if t.type == "image")
         kinds.append(
             [t.tag for t in tokens if t.tag in ("h1", "h2", "h3", "table", "tr", "td", "th", "img", "ul", "ol", "hr", "blockquote")]
@@ -291,7 +491,9 @@ def test_hostile_text_is_no_markup_in_html() -> None:
     assert set(seen.elements) - set(Page(harmless).elements) == {"pre"}
     assert "script" not in seen.elements and "img" not in seen.elements
     assert not [key for key, _ in seen.attributes if key.startswith("on")]
-    assert all(value.startswith("#") for key, value in seen.attributes if key in ("href", "src", "xlink:href"))
+    ids = {f"#{value}" for key, value in seen.attributes if key == "id"}
+    targets = {value for key, value in seen.attributes if key in ("href", "src", "xlink:href")}
+    assert targets - ids == set(CITED)
     assert "alert(1)" in "".join(seen.words) and "\x1b" not in page and "\u202e" not in page
     assert len(page.encode()) < 5_000_000
 

@@ -26,14 +26,19 @@ CLASS = {
 GAINS = {"records": [RECORD], "by_cause": [CLASS], "not_carried": "no backlog of an earlier cycle was supplied"}
 
 
+def evidence_with(cost: Any, gains: Any) -> Any:
+    """A cycle of which only these two are read."""
+    return SimpleNamespace(cost_change=cost, promised_gains=gains, origin=lambda *names: [], pictures={}, descriptions={})
+
+
 def written(cost: Any = None, gains: Any = None) -> str:
-    evidence: Any = SimpleNamespace(cost_change=cost, promised_gains=gains)
+    evidence: Any = evidence_with(cost, gains)
     return render_markdown("Report", [with_cost_and_promises(SECTION, evidence)])
 
 
 def test_a_cycle_without_them_has_its_section_as_before() -> None:
     """Reports of evidence that is older."""
-    evidence: Any = SimpleNamespace(cost_change=None, promised_gains=None)
+    evidence: Any = evidence_with(None, None)
     assert with_cost_and_promises(SECTION, evidence) == SECTION
 
 
@@ -65,7 +70,7 @@ def test_texts_of_others_are_escaped() -> None:
     hostile = {**RECORD, "optimizations": [{"id": bad, "title": bad, "cause": bad}], "cause": bad, "kept": bad}
     gains = {**GAINS, "records": [hostile], "by_cause": [{**CLASS, "cause": bad}], "not_carried": bad}
     cost = {**COST, "price": {"currency": bad, "source": bad, "as_of": bad}, "reason": bad, "before": {**SIDE, "build": bad}}
-    evidence: Any = SimpleNamespace(cost_change=cost, promised_gains=gains)
+    evidence: Any = evidence_with(cost, gains)
     section = with_cost_and_promises(SECTION, evidence)
     assert "<script>alert" not in render_markdown("Report", [section])
     assert "<script>alert" not in render_html("Report", [section], {})

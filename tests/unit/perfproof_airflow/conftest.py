@@ -63,6 +63,16 @@ class Desk:
         self.acts[request.request_id, role] = sign(act, key=SigningKey(id=KEY_ID, secret=bytes.fromhex(KEY_HEX)))
 
 
+class OutletEvents:
+    """What tasks say in the asset events that they emit, by the asset's name."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, SimpleNamespace] = {}
+
+    def __getitem__(self, asset: Any) -> SimpleNamespace:
+        return self.by_name.setdefault(asset.name, SimpleNamespace(extra={}))
+
+
 class Run:
     """One protocol run in a workspace of its own: contexts as Airflow gives them to a task, and the cycle as the task sees it."""
 
@@ -74,6 +84,7 @@ class Run:
         self.user: str | None = "demo-requester"
         self.xcom: dict[tuple[str, str], Any] = {}
         self.states: dict[str, str] = {}
+        self.outlet_events = OutletEvents()
 
     def context(self, task_id: str, *, try_number: int = 1, map_index: int = -1) -> Any:
         def push(key: str, value: Any) -> None:
@@ -94,7 +105,7 @@ class Run:
         dag_run = SimpleNamespace(
             dag_id="performance_optimization", run_id=self.run_id, clear_number=self.round, triggering_user_name=self.user
         )
-        return {"ti": ti, "dag_run": dag_run, "params": self.params}
+        return {"ti": ti, "dag_run": dag_run, "params": self.params, "outlet_events": self.outlet_events}
 
     def cycle(self, task_id: str = "group.task", **moment: int) -> Any:
         from perfproof_airflow.cycle import Cycle
@@ -209,3 +220,71 @@ def ask(run: Run, desk: Desk) -> Callable[..., Any]:
 def tomorrow() -> str:
     """A date on which a waiver may end."""
     return f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
+
+
+def measured_block(side: str, order: int, value: float) -> dict[str, Any]:
+    figures = {"requests": 105, "errors": 0, "p50": value, "p95": value, "p99": value}
+    return {
+        "side": side,
+        "order": order,
+        "started_at": f"2025-02-16T10:{order:02d}:00Z",
+        "build": f"build-{side}",
+        "requests": 150,
+        "errors": 0,
+        "valid": True,
+        "invalid_reasons": [],
+        "p50": value,
+        "p95": value,
+        "p99": value,
+        "by_transaction": {"orders": figures, "quote": figures},
+        "guards": {},
+        "rows": {"name": f"evidence/block-{order:02d}-{side}-rows.csv.gz", "sha256": "c" * 64},
+    }
+
+
+@pytest.fixture
+def measured(run: Any) -> dict[str, dict[str, Any]]:
+    """A validated measurement in which p95 fell from 200 to 100 ms."""
+    blocks = [measured_block(side, n, 200.0 if side == "baseline" else 100.0) for n, side in enumerate(("baseline", "candidate") * 4)]
+    builds = {"baseline": "build-baseline", "candidate": "build-candidate"}
+    measurement = run.publish("evidence/measurement.json", {"service": "shop", "builds": builds, "blocks": blocks, "block_seconds": 5})
+    report = {
+        "target_metric": "orders_latency_p95",
+        "improvement": {"percentage": 50.0},
+        "optimization_id": "OPT-001",
+        "optimizations": ["OPT-001"],
+        "guards": [],
+        "unguarded": [],
+        "regression_count": 0,
+    }
+    return {"validation": run.publish("optimization-validation-report.json", report), "measurement": measurement}
+
+
+@pytest.fixture
+def approved(run: Any, desk: Any, ask: Callable[..., Any], measured: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The proposal, approved by product owner and SRE lead."""
+    from perfproof_airflow.governance_steps import propose
+    from perfproof_airflow.proposals import PROPOSAL
+    from perfproof_airflow.sensors.questions import ProtocolApproval
+
+    reference = propose(run.cycle("governance.propose_slo_updates"), **measured)
+    sensor = ProtocolApproval(task_id="await_slo_approvals", step="slo_updates", evidence=[PROPOSAL])
+    ask(sensor)
+    desk.answer("product_owner", "demo-owner")
+    desk.answer("sre_lead", "demo-sre")
+    ask(sensor)
+    return reference
+
+
+@pytest.fixture
+def reported(run: Any, approved: dict[str, Any]) -> dict[str, Any]:
+    """A report with everything that sharing reads."""
+    from perfproof_airflow.governance_steps import record_slo
+
+    record_slo(run.cycle("governance.record_slo_updates"), proposal=approved)
+    run.publish("optimization-plan.json", {"tasks": [{"id": "OPT-001", "service": "shop", "title": "Index"}]})
+    run.publish("evidence/hypotheses-checked.json", {"hypotheses": []})
+    run.publish("load-test-results.json", {"bottlenecks": []})
+    run.publish("PERFORMANCE-REPORT.html", b"<html></html>")
+    found: dict[str, Any] = run.publish("PERFORMANCE-REPORT.md", "# Performance report\n", task_id="governance.publish_report")
+    return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from perfproof.errors import ApprovalError, ArtifactError, EvidenceError
 from perfproof.telemetry import sha256_hex
-from perfproof_airflow import governance_steps
+from perfproof_airflow import deliveries, governance_steps
 from perfproof_airflow.governance_steps import (
     PROPOSAL,
     complete_handoff,
@@ -19,65 +18,14 @@ from perfproof_airflow.governance_steps import (
     publish_manifest,
     record_slo,
     share,
-    write_files,
-    write_instrumentation,
 )
-from perfproof_airflow.sensors.questions import ProtocolApproval
+from perfproof_airflow.instrumentation_steps import write_instrumentation
+from perfproof_airflow.whole_files import write_files
 
 VALIDATION = "optimization-validation-report.json"
 INSTRUMENTATION = Path(".demo") / "instrumentation" / "shop"
 FILES = ["alert-rules.yaml", "dashboard.json", "tracing.json"]
 SLO_FILES = ["slo-cloudwatch.json", "slo-rules.test.yaml", "slo-rules.yaml", "slo.openslo.yaml", "slo.sloth.yaml"]
-
-
-def block(side: str, order: int, value: float) -> dict[str, Any]:
-    figures = {"requests": 105, "errors": 0, "p50": value, "p95": value, "p99": value}
-    return {
-        "side": side,
-        "order": order,
-        "started_at": f"2025-02-16T10:{order:02d}:00Z",
-        "build": f"build-{side}",
-        "requests": 150,
-        "errors": 0,
-        "valid": True,
-        "invalid_reasons": [],
-        "p50": value,
-        "p95": value,
-        "p99": value,
-        "by_transaction": {"orders": figures, "quote": figures},
-        "guards": {},
-        "rows": {"name": f"evidence/block-{order:02d}-{side}-rows.csv.gz", "sha256": "c" * 64},
-    }
-
-
-@pytest.fixture
-def measured(run: Any) -> dict[str, dict[str, Any]]:
-    """A validated measurement in which p95 fell from 200 to 100 ms."""
-    blocks = [block(side, n, 200.0 if side == "baseline" else 100.0) for n, side in enumerate(("baseline", "candidate") * 4)]
-    builds = {"baseline": "build-baseline", "candidate": "build-candidate"}
-    measurement = run.publish("evidence/measurement.json", {"service": "shop", "builds": builds, "blocks": blocks, "block_seconds": 5})
-    report = {
-        "target_metric": "orders_latency_p95",
-        "improvement": {"percentage": 50.0},
-        "optimization_id": "OPT-001",
-        "optimizations": ["OPT-001"],
-        "guards": [],
-        "unguarded": [],
-        "regression_count": 0,
-    }
-    return {"validation": run.publish(VALIDATION, report), "measurement": measurement}
-
-
-@pytest.fixture
-def approved(run: Any, desk: Any, ask: Callable[..., Any], measured: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The proposal, approved by product owner and SRE lead."""
-    reference = propose(run.cycle("governance.propose_slo_updates"), **measured)
-    sensor = ProtocolApproval(task_id="await_slo_approvals", step="slo_updates", evidence=[PROPOSAL])
-    ask(sensor)
-    desk.answer("product_owner", "demo-owner")
-    desk.answer("sre_lead", "demo-sre")
-    ask(sensor)
-    return reference
 
 
 def test_the_proposal_follows_the_candidate_and_cites_the_validation(run: Any, measured: dict[str, dict[str, Any]]) -> None:
@@ -177,18 +125,6 @@ def test_files_are_replaced_whole(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in (tmp_path / "a" / "b").iterdir()} == {"x.json": b"new", "y.json": b"2"}
 
 
-@pytest.fixture
-def reported(run: Any, approved: dict[str, Any]) -> dict[str, Any]:
-    """A report with everything that sharing reads."""
-    record_slo(run.cycle("governance.record_slo_updates"), proposal=approved)
-    run.publish("optimization-plan.json", {"tasks": [{"id": "OPT-001", "service": "shop", "title": "Index"}]})
-    run.publish("evidence/hypotheses-checked.json", {"hypotheses": []})
-    run.publish("load-test-results.json", {"bottlenecks": []})
-    run.publish("PERFORMANCE-REPORT.html", b"<html></html>")
-    found: dict[str, Any] = run.publish("PERFORMANCE-REPORT.md", "# Performance report\n", task_id="governance.publish_report")
-    return found
-
-
 def shared(run: Any, reported: dict[str, Any], *, try_number: int = 1) -> dict[str, Any]:
     return share(run.cycle("governance.share_improvements", try_number=try_number), report=reported)
 
@@ -219,8 +155,8 @@ def test_a_retry_delivers_again_and_logs_once(run: Any, workspace: Path, reporte
 
 def test_a_delivery_that_arrived_differently_is_not_logged(run: Any, reported: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk or a filter in between."""
-    real = governance_steps.write_files
-    monkeypatch.setattr(governance_steps, "write_files", lambda directory, files: real(directory, {n: d[:-1] for n, d in files.items()}))
+    real = deliveries.write_files
+    monkeypatch.setattr(deliveries, "write_files", lambda directory, files: real(directory, {n: d[:-1] for n, d in files.items()}))
     with pytest.raises(ArtifactError, match="ART-411"):
         shared(run, reported)
     assert run.entries("notify.delivered") == []

@@ -6,15 +6,15 @@ import email
 import email.policy
 import json
 import socket
-import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+from receivers import MailServer, Receiver, respond
 
 from perfproof.notifications import Kind, Notification
 from perfproof_airflow import notifiers
@@ -28,83 +28,6 @@ MESSAGE = Notification(
     kind=Kind.GATE_FAILED, title=f"Gate 3: {HOSTILE}", text=f"[RAY GATE FAILED]\n{HOSTILE}", run="r-1", step="gate_3", link=LINK,
     people=(HOSTILE,), until="2025-02-23T10:00:00Z", about="gate 3",
 )  # fmt: skip
-
-
-class Receiver:
-    """An HTTP server on loopback that keeps what it receives and answers as `answer` says."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[str, dict[str, str], bytes]] = []
-        self.answer: Callable[[BaseHTTPRequestHandler], None] = lambda handler: respond(handler, 200, b"ok")
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.received.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-                with suppress(OSError):
-                    receiver.answer(self)
-
-            do_GET = do_POST
-
-            def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002  the name in the base class
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        self.thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-
-def respond(handler: BaseHTTPRequestHandler, status: int, body: bytes = b"", **headers: str) -> None:
-    handler.send_response(status)
-    for name, value in headers.items():
-        handler.send_header(name, value)
-    handler.end_headers()
-    handler.wfile.write(body)
-
-
-class MailServer(socketserver.ThreadingTCPServer):
-    """The least of an SMTP server: it takes every message and keeps envelope and content."""
-
-    allow_reuse_address = True
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Dialogue)
-        self.mails: list[tuple[str, list[str], bytes]] = []
-        self.silent = False
-        self.refuse = False
-
-
-class _Dialogue(socketserver.StreamRequestHandler):
-    server: MailServer
-
-    def handle(self) -> None:
-        sender = ""
-        to: list[str] = []
-        if self.server.silent:
-            self.rfile.readline()
-            return
-        self.wfile.write(b"220 test\r\n")
-        while line := self.rfile.readline():
-            word = line[:4].upper()
-            if word == b"DATA":
-                self.wfile.write(b"354 go on\r\n")
-                content = b""
-                while (more := self.rfile.readline()) not in (b".\r\n", b""):
-                    content += more.removeprefix(b".") if more.startswith(b"..") else more
-                self.server.mails.append((sender, to, content))
-            elif word == b"MAIL":
-                sender = line.decode()
-            elif word == b"RCPT":
-                to.append(line.decode().strip().lower())
-            refused = word == b"RCPT" and self.server.refuse
-            self.wfile.write(f"550 no mailbox for {CANARY}\r\n".encode() if refused else b"250 ok\r\n")
 
 
 @pytest.fixture
@@ -273,7 +196,7 @@ def test_an_e_mail_arrives_once_in_text_and_html(mail_server: MailServer, to: Ca
 
 def test_a_mail_server_that_refuses_is_asked_once(mail_server: MailServer, to: Callable[..., Outcome]) -> None:
     """Its words are kept, its secrets are not."""
-    mail_server.refuse = True
+    mail_server.refuse, mail_server.refusal = True, f"no mailbox for {CANARY}"
     outcome = to("email:ops?to=a@example.org", port=mail_server.server_address[1], login="", password=CANARY, **SMTP)
     assert outcome.error is not None and "550" in outcome.error and CANARY not in outcome.error
     assert mail_server.mails == []
@@ -359,7 +282,7 @@ def test_no_secret_reaches_log_or_evidence(
 ) -> None:
     """Of the Connections, of what a server answers, and of the text itself."""
     receiver.answer = lambda handler: respond(handler, 500, CANARY.encode())
-    mail_server.refuse = True
+    mail_server.refuse, mail_server.refusal = True, f"no mailbox for {CANARY}"
     monkeypatch.setenv("AIRFLOW_CONN_OPS", json.dumps(http(receiver, password=CANARY)))
     monkeypatch.setenv("AIRFLOW_CONN_MAIL", json.dumps({**SMTP, "port": mail_server.server_address[1], "password": CANARY}))
     names = f"webhook:ops,email:mail?to=a@example.org,webhook:https://hooks.example/{CANARY}"

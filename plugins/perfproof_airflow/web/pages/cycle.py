@@ -10,6 +10,10 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import Response
 
+from perfproof.errors import ConfigError
+from perfproof.evidence.names import is_run
+from perfproof_airflow import settings
+from perfproof_airflow.load_engine import stop_lever
 from perfproof_airflow.web.cards import card
 from perfproof_airflow.web.page import Page, show
 from perfproof_airflow.web.reading import NowDep, ReaderDep, verification_of
@@ -36,6 +40,7 @@ def cycle(request: Request, viewer: ViewerDep, reader: ReaderDep, now: NowDep, r
     content = {
         "cycle": summary,
         "live": summary["ended_at"] is None,
+        "stopped": why_stopped(run) if summary["ended_at"] is None else None,
         "open_cards": [one for one in cards if one.approval["state"] == "open"],
         "other_cards": [one for one in reversed(cards) if one.approval["state"] != "open"],
         "gates": gates(found["timeline"], summary),
@@ -61,8 +66,18 @@ def verify(request: Request, viewer: ViewerDep, reader: ReaderDep, run: str) -> 
     return show(request, Page("verify.html.jinja", "Verification of the evidence", content, here="cycles"), viewer=viewer)
 
 
+def why_stopped(run: str) -> str | None:
+    """Why the load of the run was stopped and may not go on; None if it was not, or if the workspace cannot be seen from here."""
+    if not is_run(run):
+        return None
+    try:
+        return stop_lever.reason_of(stop_lever.run_directory(settings.workspace_root(), run))
+    except ConfigError:
+        return None
+
+
 def gates(timeline: Mapping[str, Any], summary: Mapping[str, Any]) -> Sequence[dict[str, Any]]:
-    """Each gate: the outcome that counts, its last evaluation (None without one), what was decided since, and how often it was evaluated."""
+    """Each gate: the outcome that counts, its last evaluation (None without one), what was decided since, how often it was evaluated."""
     evaluations: dict[Any, list[Mapping[str, Any]]] = {}
     decisions: dict[Any, Mapping[str, Any] | None] = {}
     for phase in timeline["phases"]:

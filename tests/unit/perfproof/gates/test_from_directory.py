@@ -450,7 +450,7 @@ def write_phase_4(to: Written) -> None:
     )
     to.put(Artifact.MANIFEST, build_manifest(to.store, time=to.now))
     sent = [
-        (Artifact.PERFORMANCE_REPORT, "Stakeholders"),
+        (Artifact.PERFORMANCE_REPORT, "Product Owner and stakeholders"),
         (Artifact.IMPROVEMENT_NOTES, "Protocol 22"),
         (Artifact.IMPROVEMENT_NOTES, "Protocol 19"),
     ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from perfproof.artifacts import Artifact
+from perfproof.config import Distribution, Recipient
 from perfproof.gates import Outcome
 from perfproof.telemetry import document_bytes
 
@@ -215,3 +217,32 @@ def test_the_failure_text_has_the_specifications_action(cycle: Any) -> None:
     assert "[RAY GATE FAILED: Governance & Communication Gate]" in text
     assert "> Actual: Documentation completeness 100%, 50% of SLO approvals captured; " in text
     assert "> Required action: Obtain missing approvals; finalize report; redistribute communications." in text
+
+
+def distribution(**changes: Any) -> Distribution:
+    """A report that goes to a channel, and notes by file."""
+    owner = Recipient(name="Stakeholders", directory="out", channel="slack:chat")
+    notes = [Recipient(name=name, directory="out") for name in ("Protocol 22", "Protocol 19")]
+    return Distribution(report=(replace(owner, **changes),), next_protocol=notes[0], monitoring=notes[1])
+
+
+def test_a_required_channel_that_did_not_deliver_is_a_finding(cycle: Any, kit: Any) -> None:
+    """The file alone is not enough, nor another channel; with the channel's own delivery the gate passes."""
+    report = Artifact.PERFORMANCE_REPORT.value
+    lost = f"{report} was not delivered to Stakeholders by slack"
+    assert kit.reason(cycle.gate_4(distribution=distribution()), "report_deliveries_missing") == lost
+    sent = cycle.delivered(cycle.artifacts())
+    told = {**sent[0], "channel": "slack", "address": "slack:chat"}
+    cycle.deliveries = [*sent, {**told, "address": "slack:other"}]
+    assert kit.reason(cycle.gate_4(distribution=distribution()), "report_deliveries_missing") == lost
+    cycle.deliveries = [*sent, {**told, "sha256": "cd" * 32}]
+    assert kit.met(cycle.gate_4(distribution=distribution()))["report_deliveries_missing"] is False
+    cycle.deliveries = [*sent, told]
+    assert kit.met(cycle.gate_4(distribution=distribution()))["report_deliveries_missing"] is True
+
+
+def test_a_channel_that_is_not_required_may_fail(cycle: Any, kit: Any) -> None:
+    """But somebody must have the report."""
+    assert kit.met(cycle.gate_4(distribution=distribution(required=False)))["report_deliveries_missing"] is True
+    cycle.deliveries = cycle.delivered(cycle.artifacts())[1:]
+    assert kit.met(cycle.gate_4(distribution=distribution(required=False)))["report_deliveries_missing"] is False

@@ -22,7 +22,7 @@ process_cpu_seconds_total 1e1
 
 def test_a_series_with_a_value_that_is_no_number_is_not_shown() -> None:
     """Missing is told apart from zero."""
-    assert series_sums(b"a 1\nb{x=\"1\"} NaN\nc +Inf\nb{x=\"2\"} 3\n", where="m") == {"a": 1.0}
+    assert series_sums(b'a 1\nb{x="1"} NaN\nc +Inf\nb{x="2"} 3\n', where="m") == {"a": 1.0}
 
 
 @pytest.mark.parametrize("data", [b"", b"# only comments\n", b"<html>login</html>", b"a\n", b"a{b 1\n", b"\xff\xfe", b"a one\n"])

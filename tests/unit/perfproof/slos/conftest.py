@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -51,7 +52,7 @@ def every(samples: Objective, buckets: Objective, errors: Objective, throughput:
 
 @pytest.fixture(scope="session")
 def promtool() -> str:
-    found = shutil.which("promtool")
+    found = os.environ.get("PROMTOOL_BIN") or shutil.which("promtool")
     if found is None:
-        pytest.skip("promtool is not on the PATH: it comes with the package prometheus of Debian, or a release of Prometheus")
+        pytest.skip("no promtool on the PATH or in PROMTOOL_BIN: it comes with Debian's package prometheus, or a release of Prometheus")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,8 +15,10 @@ import yaml
 
 from perfproof.errors import ArtifactError
 from perfproof.slos.exports import FILES, RULES_FILE, TESTS_FILE, Format, export, exported_files
+from perfproof.slos.indicator import SliKind
 from perfproof.slos.objective import Objective, objective_document, read_objective
 from perfproof.slos.openslo import openslo_problems
+from perfproof.slos.prometheus_rules import alert_name
 
 HOSTILE = '<b>x</b>{{ $labels.a | query }} "} or vector(1) \n# \\ {{.window}} ☃'
 KINDS = ["samples", "buckets", "errors", "throughput"]
@@ -68,6 +71,45 @@ def test_the_generated_tests_can_fail(promtool: str, samples: Objective, tmp_pat
     (tmp_path / RULES_FILE).write_text(spoiled)
     done = subprocess.run([promtool, "test", "rules", TESTS_FILE], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode != 0 and "FAILED" in done.stdout + done.stderr
+
+
+RATIO = r"perfproof:slo_error_ratio:rate{}\{{[^}}]*\}} > [0-9.e-]+"
+SPOILED = {
+    "short window left out": rf" and {RATIO.format('5m')}",
+    "long window left out": rf"^{RATIO.format('1h')} and ",
+    "guard left out": r" and (on \(\) )?(?!perfproof:slo_error_ratio)[^>]* >= [0-9.]+",
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED)
+@pytest.mark.parametrize("kind", ["samples", "errors"])
+def test_each_window_and_the_guard_are_tested_by_themselves(
+    promtool: str, kind: str, spoil: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Rules in which one of them is left out fail the generated tests of the alert over 1h."""
+    objective = request.getfixturevalue(kind)
+    written([objective], tmp_path)
+    document = yaml.safe_load((tmp_path / RULES_FILE).read_text())
+    (rule,) = (rule for group in document["groups"] for rule in group["rules"] if rule.get("alert", "").endswith("_page_1h"))
+    before, rule["expr"] = rule["expr"], re.sub(SPOILED[spoil], "", rule["expr"])
+    assert rule["expr"] != before
+    (tmp_path / RULES_FILE).write_text(yaml.safe_dump(document, width=1000))
+    tests = yaml.safe_load((tmp_path / TESTS_FILE).read_text())
+    tests["tests"] = [test for test in tests["tests"] if "_page_1h" in test["name"]]
+    (tmp_path / TESTS_FILE).write_text(yaml.safe_dump(tests, width=1000))
+    done = subprocess.run([promtool, "test", "rules", TESTS_FILE], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode != 0 and "FAILED" in done.stdout + done.stderr
+
+
+def test_every_alert_is_tested_for_windows_and_guard(objective: Objective) -> None:
+    """The names of the tests say what they are about."""
+    names = [test["name"] for test in yaml.safe_load(export(Format.PROMTOOL_TEST, [objective]))["tests"]]
+    for alert in objective.alerts.alerts:
+        mine = [name for name in names if name.startswith(f"{alert_name(objective, alert)} ")]
+        guard = "until there are enough samples" if objective.indicator.kind is SliKind.SAMPLES else "at too few requests"
+        for words in ("fires on a burn and ends with it", "below its threshold", "only its short window burns", guard):
+            assert any(words in name for name in mine), (words, mine)
+    assert len(names) == len(set(names))
 
 
 def test_lowered_alerts_fire_too(promtool: str, samples: Objective, tmp_path: Path) -> None:

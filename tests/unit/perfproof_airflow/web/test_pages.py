@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pages_rig import APPROVALS, OPTIMIZATION, RUN, SHA, Elements, Reader, approval, pages, summary
+from pages_rig import APPROVALS, NOW, OPTIMIZATION, RUN, SHA, Elements, Reader, approval, pages, summary
 
 PAGES = (
     "/",
@@ -23,8 +24,8 @@ PAGES = (
 OURS = frozenset(
     re.findall(
         r"\w+",
-        "html head meta title link script body a header nav ul ol li main p h1 h2 h3 h4 footer time span div form label input select option "
-        "button table caption thead tbody tr th td details summary section article dl dt dd code pre br strong",
+        "html head meta title link script body a header nav ul ol li main p h1 h2 h3 h4 footer time span div form label input select "
+        "option button table caption thead tbody tr th td details summary section article dl dt dd code pre br strong",
     )
 )
 FRAGMENTS = (
@@ -140,16 +141,35 @@ def test_an_empty_list_says_what_to_do() -> None:
 
 def test_a_cycle_that_cannot_be_read_is_said_to_be_so_in_the_list() -> None:
     """With the line of the problem; nothing else is claimed."""
-    empty = {key: [] if isinstance(value, list) else None for key, value in summary().items()}
+    empty: dict[str, Any] = {key: [] if isinstance(value, list) else None for key, value in summary().items()}
     found = pages(reader=Reader(summaries=[{**empty, "run": RUN, "state": "unreadable", "problem": "EVI-603 log: a hole"}]))
     words = Elements(found.client.get("/perfproof/").text).words
     assert "Not readable EVI-603 log: a hole" in words
 
 
+def test_the_pages_read_real_evidence(tmp_path: Path) -> None:
+    """A cycle whose log holds nothing but its beginning."""
+    from perfproof.evidence import Actor, EvidenceStore, LocalBackend
+    from perfproof_airflow.web.cycles import CycleReader
+
+    backend = LocalBackend(tmp_path)
+    store = EvidenceStore(backend, RUN)
+    parameters = {"protocol": "demo", "objective": "Faster <now>", "target_metric": "p95", "services": ["shop"], "environment": "test"}
+    genesis = {"dag_id": OPTIMIZATION, "run_id": "manual__1", "triggered_by": "ann", "protocol_sha256": SHA, "parameters": parameters}
+    store.open_run(genesis=genesis, time=NOW, actor=Actor("task", "prerequisites.open_cycle", "A1"), attempt=None)
+    reader: Any = CycleReader(backend)
+    client = pages(reader=reader).client
+    for path, expected in (("/", "Faster <now>"), (f"/cycles/{RUN}", "Triggered by ann"), ("/approvals", "Nothing waits for you.")):
+        answer = client.get(f"/perfproof{path}")
+        assert answer.status_code == 200
+        assert expected in look(answer.text).words
+    assert client.get("/perfproof/cycles/manual__2-b3dbc7a3e99a4548").status_code == 404
+
+
 def test_a_failed_gate_shows_figures_reasons_and_options() -> None:
     """Which criterion, by how much, and what can be done."""
     words = Elements(pages().client.get(f"/perfproof/cycles/{RUN}").text).words
-    for expected in ("Why it did not pass regressions: memory", "What can be done Refine Waive Halt", 
+    for expected in ("Why it did not pass regressions: memory", "What can be done Refine Waive Halt",
                      "regressions 1 == 0 not met yes memory", "samples – >= 5 undecided no none"):  # fmt: skip
         assert expected in words
 
@@ -183,8 +203,6 @@ def test_an_open_request_shows_what_is_asked_of_whom_and_the_task_to_mark() -> N
 @pytest.mark.parametrize("path", ["/approvals", f"/task?dag_id={OPTIMIZATION}&run_id=manual__1&task_id=optimization.gate_3_decision"])
 def test_whoever_looks_is_told_whether_and_why_they_can_answer(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The read model is asked about the person who is logged in, now."""
-    from pages_rig import NOW
-
     from perfproof_airflow.web import cards
 
     asked: list[tuple[str, str, Any]] = []
