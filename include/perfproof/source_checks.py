@@ -6,43 +6,43 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from perfproof.config.sources import Provides, Source, SourceKind
 from perfproof.config_ranges import check_positive
 from perfproof.config_refusals import check_identifier, check_unique, refusal
 
 if TYPE_CHECKING:
-    from perfproof.config import Protocol
+    from perfproof.config import Protocol, Source
 
 LONGEST_LOOKBACK_HOURS = 24 * 90
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What a kind of source needs, and what it can provide; `also` may be given too."""
+    """What a kind of source needs, and what it can provide; `also` may be given too. Names as `perfproof.config.sources` has them."""
 
     needs: tuple[str, ...]
-    provides: tuple[Provides, ...]
+    provides: tuple[str, ...]
     also: tuple[str, ...] = ()
 
 
-_METRICS, _ANYTHING = (Provides.METRICS,), tuple(Provides)
-FORMS: Mapping[SourceKind, _Form] = {
-    SourceKind.PROMETHEUS: _Form(("connection", "probe"), _METRICS),
-    SourceKind.CLOUDWATCH: _Form(("connection", "probe"), _METRICS),
-    SourceKind.DATADOG: _Form(("connection", "probe"), _METRICS),
-    SourceKind.OPENMETRICS: _Form(("connection", "probe"), _METRICS),
-    SourceKind.METRIC_FILE: _Form(("path", "probe"), _METRICS),
-    SourceKind.JSON_LINES: _Form(("path",), (Provides.LOGS, Provides.TRACES)),
-    SourceKind.CLOUDWATCH_LOGS: _Form(("connection", "query"), (Provides.LOGS,)),
-    SourceKind.JAEGER: _Form(("connection", "query"), (Provides.TRACES,)),
-    SourceKind.TEMPO: _Form(("connection", "query"), (Provides.TRACES,)),
-    SourceKind.XRAY: _Form(("connection",), (Provides.TRACES,), ("query",)),
-    SourceKind.ALERTMANAGER: _Form(("connection",), (Provides.ALERTS,), ("query",)),
-    SourceKind.CLOUDWATCH_ALARMS: _Form(("connection",), (Provides.ALERTS,), ("query",)),
-    SourceKind.PAGERDUTY: _Form(("connection",), (Provides.INCIDENTS,), ("query",)),
-    SourceKind.GIT_TAGS: _Form(("path",), (Provides.DEPLOYMENTS,), ("query", "service")),
-    SourceKind.AIRFLOW_RUNS: _Form(("connection", "query"), (Provides.DEPLOYMENTS,), ("service",)),
-    SourceKind.ARTIFACT: _Form(("artifact",), _ANYTHING),
+_METRICS = ("metrics",)
+_ANYTHING = ("metrics", "logs", "traces", "alerts", "incidents", "deployments", "backlog")
+FORMS: Mapping[str, _Form] = {
+    "prometheus": _Form(("connection", "probe"), _METRICS),
+    "cloudwatch": _Form(("connection", "probe"), _METRICS),
+    "datadog": _Form(("connection", "probe"), _METRICS),
+    "openmetrics": _Form(("connection", "probe"), _METRICS),
+    "metric_file": _Form(("path", "probe"), _METRICS),
+    "json_lines": _Form(("path",), ("logs", "traces")),
+    "cloudwatch_logs": _Form(("connection", "query"), ("logs",)),
+    "jaeger": _Form(("connection", "query"), ("traces",)),
+    "tempo": _Form(("connection", "query"), ("traces",)),
+    "xray": _Form(("connection",), ("traces",), ("query",)),
+    "alertmanager": _Form(("connection",), ("alerts",), ("query",)),
+    "cloudwatch_alarms": _Form(("connection",), ("alerts",), ("query",)),
+    "pagerduty": _Form(("connection",), ("incidents",), ("query",)),
+    "git_tags": _Form(("path",), ("deployments",), ("query", "service")),
+    "airflow_runs": _Form(("connection", "query"), ("deployments",), ("service",)),
+    "artifact": _Form(("artifact",), _ANYTHING),
 }
 _PLACES = ("connection", "probe", "path", "artifact", "query", "service")
 
@@ -60,7 +60,7 @@ def check_sources(protocol: Protocol, where: str) -> None:
         if source.service is not None and source.service not in services:
             raise refusal(171, f"{place}.service", "unknown service", "name one of the services", got=source.service)
         check_positive(source.lookback_hours, f"{place}.lookback_hours", most=LONGEST_LOOKBACK_HOURS, number=145)
-    if not any(s.provides == Provides.METRICS and s.critical for s in protocol.sources):
+    if not any(s.provides == "metrics" and s.critical for s in protocol.sources):
         raise refusal(149, f"{where}.sources", "no critical source of metrics", "declare one")
 
 

@@ -1,8 +1,7 @@
 """A service that knows nothing of perfproof but what docs/getting-started.md says, and the stock service that it depends on.
 
-`own_service.py stock --port P` answers how many of an item there are. `own_service.py shop --offered FILE --port P --stock P --build B
---pid-file F [--indexed]` serves `/orders/{customer}`: it finds the customer's orders among all, and with `--indexed` in an index that is made
-once. Both work; nothing sleeps.
+`own_service.py stock --port P` answers how many of an item there are. `own_service.py shop` serves `/orders/{customer}`: it finds the
+customer's orders among all, and with `--indexed` in an index that is made once. Both work; nothing sleeps.
 """
 
 from __future__ import annotations
@@ -13,32 +12,44 @@ import runpy
 import socket
 import socketserver
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 HOST = "127.0.0.1"
-CUSTOMERS, ORDERS = 900, 18_000
+CUSTOMERS, ORDERS = 9_000, 250_000
 STOCK_SECONDS = 2.0
 
 
-def all_orders() -> list[dict[str, int]]:
-    """Orders of all customers, in the order in which they were made."""
-    return [{"order": n, "customer": 1 + n * 7919 % CUSTOMERS, "item": n * 31 % 500, "pieces": 1 + n % 4} for n in range(ORDERS)]
+def all_orders() -> list[str]:
+    """A line `order customer item pieces` for each order of all customers, in the order in which they were made."""
+    return [f"{n} {1 + n * 7919 % CUSTOMERS} {n * 31 % 500} {1 + n % 4}" for n in range(ORDERS)]
 
 
-def orders_by_scanning(orders: Sequence[dict[str, int]], customer: int) -> list[dict[str, int]]:
-    """The customer's orders, by looking at every order."""
-    return [order for order in orders if order["customer"] == customer]
+def read_order(line: str) -> dict[str, int]:
+    """The fields of a line."""
+    order, customer, item, pieces = map(int, line.split())
+    return {"order": order, "customer": customer, "item": item, "pieces": pieces}
 
 
-def indexed(orders: Sequence[dict[str, int]]) -> dict[int, list[dict[str, int]]]:
-    """Orders by customer."""
-    found: dict[int, list[dict[str, int]]] = {}
-    for order in orders:
-        found.setdefault(order["customer"], []).append(order)
+def orders_by_scanning(lines: Sequence[str], customer: int) -> list[dict[str, int]]:
+    """The customer's orders, by looking at every line."""
+    wanted = str(customer)
+    return [read_order(line) for line in lines if line.split()[1] == wanted]
+
+
+def indexed(lines: Sequence[str]) -> dict[int, list[str]]:
+    """The lines by customer."""
+    found: dict[int, list[str]] = {}
+    for line in lines:
+        found.setdefault(int(line.split()[1]), []).append(line)
     return found
+
+
+def orders_by_index(index: Mapping[int, list[str]], customer: int) -> list[dict[str, int]]:
+    """The customer's orders, by looking at his own lines only."""
+    return [read_order(line) for line in index.get(customer, ())]
 
 
 def ask_stock(port: int, item: int) -> int:
@@ -87,7 +98,7 @@ class Shop(BaseHTTPRequestHandler):
             return
         with server.offered["SECONDS"].labels("orders").time():
             customer = int(self.path.rpartition("/")[2])
-            found = orders_by_scanning(server.orders, customer) if server.index is None else server.index.get(customer, [])
+            found = orders_by_scanning(server.orders, customer) if server.index is None else orders_by_index(server.index, customer)
             try:
                 stock = ask_stock(server.options.stock, found[-1]["item"]) if found else 0
             except (OSError, ValueError):

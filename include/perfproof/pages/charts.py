@@ -18,7 +18,7 @@ from perfproof.announcements import one_line
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 70, 120, 14, 40
 ROW = 34
-LABEL, AXIS = 24, 100
+LABEL, AXIS = 28, 100
 LARGEST = 1e290
 DASHES = {"pp-a": "", "pp-b": ' stroke-dasharray="7 3"', "pp-c": ' stroke-dasharray="2 3"'}
 

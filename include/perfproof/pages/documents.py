@@ -13,6 +13,7 @@ from perfproof.pages.load_results import load_results, load_test
 from perfproof.pages.measured import measurement, validation
 from perfproof.pages.profile_tables import profile, statements
 from perfproof.pages.query_plan_trees import query_plans
+from perfproof.pages.service_baselines import service_baseline
 from perfproof.report.blocks import Section
 from perfproof.report.change import optimization, slo_updates
 from perfproof.report.diagnosis import baseline
@@ -65,7 +66,7 @@ def _validation(document: Document) -> Blocks:
 _DOCUMENTS: tuple[tuple[str, Callable[[Document], Blocks]], ...] = (
     (r"gate-[1-4]-result\.json", gate_result),
     (re.escape(BASELINE_JSON), _of_report(baseline, "baseline")),
-    (r"evidence/baseline-(?!against-|comparison)[a-z0-9_.-]+\.json", _of_report(baseline, "baseline")),
+    (r"evidence/baseline-(?!against-|comparison)[a-z0-9_.-]+\.json", service_baseline),
     (re.escape(Artifact.OPTIMIZATION_PLAN), _of_report(optimization, "plan")),
     (re.escape(Artifact.VALIDATION_REPORT), _validation),
     (re.escape(Artifact.SLO_UPDATE_RECORD), _of_report(slo_updates, "slo_record")),

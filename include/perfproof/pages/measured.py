@@ -24,7 +24,7 @@ def validation(document: Mapping[str, Any]) -> tuple[ShownBlock, ...]:
         blocks.append(Chart(sides, f"{metric} of each measured block: dots before, squares after, a line at each median"))
     verdict = document.get("verdict") or {}
     target = Interval(
-        f"{metric}: better by", number(verdict.get("ci_low")), number(verdict.get("ci_high")), number(verdict.get("improvement_percent")),
+        metric, number(verdict.get("ci_low")), number(verdict.get("ci_high")), number(verdict.get("improvement_percent")),
         number(verdict.get("threshold_percent")), TONES.get(str(verdict.get("label")), "pp-open"),
     )  # fmt: skip
     improvement = intervals_chart([target], title=f"Interval of the improvement of {metric}", unit="percent better")

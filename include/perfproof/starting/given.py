@@ -142,7 +142,7 @@ def read_given(
         slo_ms=read_number(slo_ms, "--slo", most=1e9),
         scrape_seconds=read_number(scrape_seconds, "--scrape-seconds", most=3600.0),
         build=read_text(build, "--build"),
-        inputs=read_text(inputs, "--inputs"),
+        inputs=read_text(inputs, "--inputs").rstrip("/"),
     )
     _check_together(given)
     return given

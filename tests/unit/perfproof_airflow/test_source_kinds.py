@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from perfproof.config import Protocol, Provides, Source, SourceKind, load_protocol
-from perfproof.config.services import Service
 from perfproof.errors import ConfigError
 from perfproof.source_checks import FORMS
 from perfproof_airflow.hooks import baseline
@@ -24,7 +23,7 @@ READ_OTHERWISE = {SourceKind.JSON_LINES, SourceKind.ARTIFACT}
 def source_of(kind: SourceKind) -> Source:
     """A source with what its kind needs."""
     form = FORMS[kind]
-    return Source(name="one", kind=kind, provides=form.provides[0], critical=True, **dict.fromkeys(form.needs, "some_name"))
+    return Source(name="one", kind=kind, provides=Provides(form.provides[0]), critical=True, **dict.fromkeys(form.needs, "some_name"))
 
 
 @pytest.mark.parametrize("kind", sorted(SourceKind))
@@ -33,7 +32,7 @@ def test_each_kind_is_read_in_one_way(kind: SourceKind, tmp_path: Path) -> None:
     source, workspace = source_of(kind), Workspace(tmp_path)
     if kind in METRIC_KINDS:
         hook: Any = metric_hook(source, workspace=workspace)
-        assert FORMS[kind].provides == (Provides.METRICS,)
+        assert FORMS[kind].provides == ("metrics",)
         assert hook.collection_method and callable(hook.query_range_raw) and callable(hook.probe)
         with pytest.raises(ConfigError, match="CFG-254"):
             context_hook(source, workspace=workspace)
@@ -47,26 +46,35 @@ def test_each_kind_is_read_in_one_way(kind: SourceKind, tmp_path: Path) -> None:
             metric_hook(source, workspace=workspace)
 
 
+def test_every_kind_has_a_form_and_no_other() -> None:
+    """The names of the table are those of the enumerations."""
+    assert set(FORMS) == set(SourceKind)
+    assert {name for form in FORMS.values() for name in form.provides} == set(Provides)
+
+
 def with_source(**changes: Any) -> Protocol:
-    """The demo's protocol with another source of metrics."""
+    """The demo's protocol with another source of metrics, and no fact that is asked of Prometheus."""
     import yaml
 
     document = yaml.safe_load(DEMO.read_text())
     document["sources"][0] |= changes
+    facts = document["environment"]["mirrors_production"]
+    document["environment"]["mirrors_production"] = [fact for fact in facts if fact["kind"] == "sql"]
     return load_protocol(json.dumps(document).encode(), where="changed.yaml")
 
 
-def test_a_window_that_we_scrape_ourselves_begins_now() -> None:
+@pytest.mark.parametrize(("kind", "window"), [("prometheus", (960.0, 1000.0)), ("openmetrics", (1000.0, 1040.0))])
+def test_a_window_that_we_scrape_ourselves_begins_now(kind: str, window: tuple[float, float]) -> None:
     """What a store recorded is measured over the window that ends now."""
-    for kind, expected in (("prometheus", (960.0, 1000.0)), ("openmetrics", (1000.0, 1040.0))):
-        changes = {"kind": kind}
-        if kind == "openmetrics":
-            with pytest.raises(ConfigError, match="CFG-255"):
-                with_source(**changes)
-            continue
-        protocol = with_source(**changes)
-        service: Service = protocol.services[0]
-        assert baseline.baseline_window(protocol, service, now=1000.0) == expected
+    protocol = with_source(kind=kind)
+    assert baseline.baseline_window(protocol, protocol.services[0], now=1000.0) == window
+
+
+def test_a_fact_that_is_asked_of_prometheus_needs_one() -> None:
+    """Before anything starts."""
+    document = DEMO.read_text().replace("kind: prometheus,", "kind: datadog,")
+    with pytest.raises(ConfigError, match="CFG-255"):
+        load_protocol(document.encode(), where="changed.yaml")
 
 
 def test_metrics_that_are_scraped_are_asked_first() -> None:

@@ -19,7 +19,7 @@ def trends(request: Request, viewer: ViewerDep, reader: ReaderDep) -> Response:
     """Improvement by cycle, the newest first, and every validated promise."""
     found = reader.trends()
     # `perfproof.cycles.series_svg` drew them from numbers and escaped text.
-    pictures = {key: Markup(found[key]) if found[key] else None for key in ("improvement_svg", "gains_svg")}  # noqa: S704
+    pictures = {key: Markup(found[key]) if found[key] else None for key in ("improvement_svg", "gains_svg")}  # noqa: S704  # nosec B704
     content = {
         "improvements": list(reversed(found["improvements"])),
         "records": list(reversed(found["gains"]["records"])),

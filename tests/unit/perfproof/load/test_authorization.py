@@ -53,7 +53,7 @@ def test_what_is_signed_covers_every_test_of_the_profile_and_no_more(demo: Proto
     for plan in plans:
         check_authorized(plan, authorization=authorization, tests_so_far=0, now=NOW)
     assert document["max_rate"] == max(p.highest_rate for p in plans) == max(profile.stress.rates)
-    assert document["max_duration_seconds"] == max(p.duration for p in plans) == 18
+    assert document["max_duration_seconds"] == max(p.duration for p in plans) == 20
     assert document["planned"]["replay"] == "up to 70 requests/s for 12 s"
     assert document["window"]["end"] == "2025-02-17T14:00:00Z"
 

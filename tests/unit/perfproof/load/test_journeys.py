@@ -87,13 +87,13 @@ def test_a_file_that_asks_for_other_journeys_is_refused(changes: dict[str, Any],
 
 def test_what_is_signed_names_the_file_and_covers_its_rate_and_length() -> None:
     """The plan is within the authorization; above its rate, or on another target, it is not."""
-    protocol = read(seconds=16, max_rate=75)
+    protocol = read(seconds=18, max_rate=75)
     plan = plan_of(protocol)
     shown = authorization_document(protocol.load, profile=protocol.load.profiles["demo"], now=NOW)
     assert "ab" * 32 in shown["planned"]["journeys"]
     assert "20 users" in shown["planned"]["journeys"]
     authorization = read_authorization(shown)
-    assert authorization.max_duration_seconds == plan.duration == 18
+    assert authorization.max_duration_seconds == plan.duration == 20
     check_authorized(plan, authorization=authorization, tests_so_far=0, now=NOW)
     for changed, code in (
         (replace(plan, max_rate=authorization.max_rate + 1), "LOD-203"),

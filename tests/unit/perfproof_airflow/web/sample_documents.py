@@ -224,4 +224,12 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
             }
         ],
     },
+    "evidence/baseline-shop.json": {
+        "service": "shop",
+        "build": "b1",
+        "window": {"start": "2026", "end": "2027"},
+        "cells": [
+            {"metric_name": "p95", "value": 1.5, "unit": "ms", "coverage": 1.0, "source": "prometheus", "query": "up", "reasons": ["STALE"]}
+        ],
+    },
 }

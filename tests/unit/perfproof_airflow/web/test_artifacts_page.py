@@ -147,6 +147,7 @@ def test_markdown_made_to_be_slow_is_shown_in_seconds(cycle: Cycle, text: str) -
         "evidence/query-plans.json",
         "evidence/query-plan-diff.json",
         "evidence/measurement.json",
+        "evidence/baseline-shop.json",
         "evidence/other.json",
     ],
 )
