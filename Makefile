@@ -35,7 +35,7 @@ clean-demo: demo-stop ## end the demo and delete its home (evidence under .artif
 
 test: install ## unit, DAG, integration and end-to-end tests
 	$(BIN)/python -m pytest -n 2 tests/unit
-	$(BIN)/python -m pytest -m "not long" tests/dags tests/integration tests/parts
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long" tests/dags tests/integration tests/parts
 	@# These two wait most of their time, each on an Airflow of its own; the cycles measure, and want the machine for themselves.
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long" tests/e2e --ignore tests/e2e/test_cycle.py
 	$(BIN)/python -m pytest -m "not long" tests/e2e/test_cycle.py

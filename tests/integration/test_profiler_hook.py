@@ -177,7 +177,9 @@ def test_a_command_is_started_profiled_and_ended(tmp_path: Path) -> None:
     profile = normalise(parse_collapsed(recording.collapsed, where="recording"))
     assert profile.samples > 30
     assert sum(h.own for h in hot_functions(profile) if "spin_here" in h.function) > 0.8
-    assert (recording.pid, recording.seconds, recording.rate_hz) == (None, 1.0, 100)
+    assert (recording.pid, recording.rate_hz) == (None, 100)
+    # py-spy tells how many of the asked samples it got.
+    assert 0.5 < recording.seconds <= 1.0
     assert not alive(int(marker.read_text()))
     assert not (tmp_path / "injected").exists(), "no shell reads the arguments"
 

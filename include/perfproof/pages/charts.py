@@ -60,7 +60,7 @@ def lines_chart(lines: Sequence[Line], *, title: str, x_label: str, y_label: str
     heights = [y for _, y in every]
     logarithmic = min(heights) > 0 and max(heights) / min(heights) > 20
     x = _scale(min(p[0] for p in every), max(p[0] for p in every), LEFT, WIDTH - RIGHT)
-    low, high = (math.log10(min(heights)), math.log10(max(heights))) if logarithmic else (min(0.0, *heights), max(heights))
+    low, high = (math.log10(min(heights)), math.log10(max(heights))) if logarithmic else (min(0.0, *heights), max(0.0, *heights))
     raw = _scale(low, high, HEIGHT - BOTTOM, TOP)
     parts = [_frame(x_label, y_label + (" (logarithmic)" if logarithmic else ""))]
     parts += _marks({p[0] for p in every}, x, HEIGHT - BOTTOM + 16)

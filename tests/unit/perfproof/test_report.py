@@ -634,7 +634,7 @@ def test_a_picture_with_more_than_shapes_and_text_is_not_inlined(inside: str) ->
 
 def test_pictures_that_would_make_the_page_too_large_stay_files() -> None:
     """The page stays below 5 MB and names what is not in it, as it does for a picture that is not there."""
-    large = b'<svg xmlns="http://www.w3.org/2000/svg">' + b"<rect/>" * 700_000 + b"</svg>"
+    large = b'<svg xmlns="http://www.w3.org/2000/svg">' + (b"<text>" + b"x" * 100_000 + b"</text>") * 45 + b"</svg>"
     content = (Section("A", (Picture("evidence/x.svg", "c"), Picture("evidence/y.svg", "c"), Paragraph("end"))),)
     page = render_html(TITLE, content, {"evidence/x.svg": large})
     assert len(page) < 20_000 and "too large for this page" in page and "evidence/y.svg is not part of this copy" in page

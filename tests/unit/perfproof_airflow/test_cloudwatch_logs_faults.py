@@ -83,7 +83,7 @@ def test_what_may_pass_is_unreachable(mode: str) -> None:
     began = time.monotonic()
     with pytest.raises(Unreachable, match="TEL-718"):
         asked(mode, insights(), seconds=1.0 if mode == "slow" else 10.0)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 9
 
 
 def test_a_query_that_never_ends_is_given_up_and_stopped() -> None:

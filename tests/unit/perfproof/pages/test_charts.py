@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perfproof.pages.charts import HEIGHT, WIDTH, Interval, Line, intervals_chart, lines_chart, number, sides_chart
@@ -54,6 +54,7 @@ def test_blocks_of_both_sides_are_drawn_as_far_as_they_are_numbers(before: list[
     assert (tags.count("circle"), tags.count("rect")) == (len(known[0]), len(known[1]))
 
 
+@settings(max_examples=40)
 @given(points=st.lists(st.tuples(*[st.floats(allow_nan=True, allow_infinity=True) | st.none()] * 2), max_size=12))
 def test_lines_stay_inside_whatever_their_values(points: list[tuple[Any, Any]]) -> None:
     """Also where values span the whole range of numbers."""
