@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from airflow.sdk import CronDataIntervalTimetable, Param, dag
 
 from perfproof_airflow.phases.capture import capture
+from perfproof_airflow.settings import default_protocol
 
 
 @dag(
@@ -35,7 +36,7 @@ from perfproof_airflow.phases.capture import capture
     tags=["perfproof", "baseline"],
     params={
         "protocol": Param(
-            "demo",
+            default_protocol(),
             type="string",
             title="Protocol file",
             pattern="^[a-z][a-z0-9._-]{0,63}$",

@@ -28,6 +28,7 @@ from perfproof_airflow.phases.governance import governance
 from perfproof_airflow.phases.intake_and_baseline import intake_and_baseline
 from perfproof_airflow.phases.optimization import optimization
 from perfproof_airflow.phases.prerequisites import prerequisites
+from perfproof_airflow.settings import default_protocol
 
 # The last part refuses a line break at the end, which `$` alone lets pass in Python.
 IDENTIFIER = "^[a-z][a-z0-9._-]{0,63}$(?!\n)"
@@ -36,7 +37,7 @@ ITEMS = {"type": "string", "maxLength": 64}
 
 PARAMS = {
     "protocol": Param(
-        "demo", type="string", title="Protocol file", pattern=IDENTIFIER,
+        default_protocol(), type="string", title="Protocol file", pattern=IDENTIFIER,
         description="Name of a protocol file (without .yaml) in the protocols directory.",
     ),
     "environment": Param(

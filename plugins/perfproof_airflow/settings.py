@@ -16,10 +16,15 @@ S3 = "s3://"
 
 
 def option(name: str, fallback: str) -> str:
-    """The value of `[perfproof] name`, or `fallback`. Read when a task runs, never when a DAG is parsed."""
+    """The value of `[perfproof] name`, or `fallback`. Read when a task runs, but for `default_protocol`."""
     from airflow.sdk.configuration import conf
 
     return conf.get(SECTION, name, fallback=fallback) or fallback
+
+
+def default_protocol() -> str:
+    """The protocol that the forms offer, and that scheduled captures take. The only option that is read when a DAG is parsed."""
+    return option("default_protocol", "demo")
 
 
 def workspace_root() -> Path:

@@ -5,29 +5,28 @@ axe-core is an npm package: `npm pack axe-core`, unpack it, and name its `axe.mi
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Queue
-from threading import Event, Thread
 from typing import Any
 
 import pytest
 from airflow_rig import eventually
+from browser_cycle import AllButTheBrowsers, Cycle, TriggeredElsewhere
 from browser_rig import People, chromium, frame_of, hits, people_of
 from cycle_stage import Stage, running_stage
 from hostile_cycle import HOST, PAYLOADS, Copy
 from playwright.sync_api import Frame, expect
 
-from perfproof.evidence import EntryType, EvidenceStore, LocalBackend
+from perfproof.evidence import EntryType, EvidenceStore
 from perfproof.run_key import run_key
 from perfproof_airflow.commands.run import DAG, Ending
 from perfproof_demo.airflow_processes import PEOPLE
-from perfproof_demo.approvers import APPROVALS, Approvers, Waiting
-from perfproof_demo.cycle import EVIDENCE, Choice, Demo
+from perfproof_demo.approvers import APPROVALS
+from perfproof_demo.cycle import EVIDENCE
 
 pytestmark = [
     pytest.mark.e2e,
@@ -45,64 +44,6 @@ PLOTS = 3
 SHOWN = 60
 MOVE_MS = 60_000
 LOAD_SECONDS = 150
-
-
-@dataclass(frozen=True, slots=True)
-class TriggeredElsewhere(Demo):
-    """The demo, whose run somebody triggers in a browser once its protocol file is written."""
-
-    asked_for: Event = field(default_factory=Event)
-    run_ids: Queue[str] = field(default_factory=Queue)
-
-    def begin(self, choice: Choice) -> dict[str, Any]:
-        """The run, as soon as there is one."""
-        self.asked_for.set()
-        return {"run_id": self.run_ids.get(timeout=120), "optimization": choice.optimization, "approve": choice.approve, "ended": False}
-
-
-class AllButTheBrowsers(Approvers):
-    """Answers what nobody answers in a browser. What is left to browsers is named by parts of a request's id."""
-
-    by_hand: set[str] = set()  # noqa: RUF012  one for the file
-
-    def act(self, waiting: list[Waiting]) -> None:
-        """Answers each question that has stood for five seconds, and is nobody else's."""
-        super().act([one for one in waiting if not any(part in one.run_id for part in self.by_hand)])
-
-
-@dataclass
-class Cycle:
-    """A cycle that goes on in a thread while people look at it."""
-
-    stage: Stage
-    run_id: str = ""
-    ending: Ending | None = None
-    _thread: Thread | None = None
-
-    def begin(self, demo: Demo) -> None:
-        """Lets the cycle run on its own."""
-        self._thread = Thread(target=self._run, args=(demo,), daemon=True)
-        self._thread.start()
-
-    def _run(self, demo: Demo) -> None:
-        stage = Stage(demo)
-        self.ending, _ = stage.run(AllButTheBrowsers)
-
-    @property
-    def run(self) -> str:
-        """The key of its evidence."""
-        return run_key(DAG, self.run_id)
-
-    @property
-    def store(self) -> EvidenceStore:
-        """Its evidence."""
-        return EvidenceStore(LocalBackend(self.stage.demo.workspace / EVIDENCE), self.run)
-
-    def ended(self, *, seconds: float) -> Ending | None:
-        """How it ended. None if it went wrong or takes longer."""
-        assert self._thread is not None
-        self._thread.join(seconds)
-        return self.ending
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +80,6 @@ def cycle(stage: Stage, people: People) -> Cycle:
     found = Cycle(stage)
     found.begin(demo)
     assert demo.asked_for.wait(60)
-    api = demo.api("demo-performance")
     page = people.page("demo-performance")
     page.goto(f"{demo.home.url}/dags/{DAG}")
     page.get_by_role("button", name="Trigger Dag").first.click()
@@ -148,7 +88,8 @@ def cycle(stage: Stage, people: People) -> Cycle:
     submit = form.get_by_test_id("trigger-dag-submit")
     expect(submit).to_be_enabled()
     submit.dispatch_event("click")
-    (run,) = eventually(lambda: api.runs(DAG), seconds=30, what="a run after the form was sent")
+    with contextlib.closing(demo.api("demo-performance")) as api:
+        (run,) = eventually(lambda: api.runs(DAG), seconds=30, what="a run after the form was sent")
     found.run_id = run["dag_run_id"]
     demo.run_ids.put(found.run_id)
     eventually(lambda: len(found.store.of_type(EntryType.APPROVAL_REQUESTED)) == 3, seconds=90, what="three requests")
@@ -206,11 +147,6 @@ def test_who_cannot_answer_reads_why(people: People, cycle: Cycle) -> None:
         expect(request.get_by_role("link", name="Open the task to mark")).to_have_count(0)
 
 
-def granted_to(store: EvidenceStore, step: str) -> list[dict[str, Any]]:
-    """What is recorded about each approval of a step."""
-    return [entry.body for entry in store.of_type(EntryType.APPROVAL_GRANTED) if entry.body["step"] == step]
-
-
 @pytest.mark.parametrize(("person", "step", "by"), [
     ("demo-owner", "Prioritization", "approvals"),
     ("demo-sre", "Load test authorization", "cycle"),
@@ -221,7 +157,7 @@ def test_who_is_asked_finds_the_request_and_marks_it(people: People, cycle: Cycl
     note = "agreed in the browser"
     if step == "Implementation":
         # The other optimization's task was marked with the change that holds both.
-        granted = eventually(lambda: granted_to(cycle.store, "implementation"), seconds=300, what="the deployment", pause=1)
+        granted = eventually(lambda: cycle.granted_to("implementation"), seconds=300, what="the deployment", pause=1)
         note = granted[0]["comment"]
     onlooker = people.frame("demo-viewer", f"/cycles/{cycle.run}")
     frame = through_navigation(people, person)
@@ -244,7 +180,7 @@ def test_who_is_asked_finds_the_request_and_marks_it(people: People, cycle: Cycl
 
 def test_the_run_goes_on_to_its_end(people: People, finished: Cycle) -> None:
     """What was marked in browsers is in the evidence, and the list says how the cycle ended."""
-    (granted,) = granted_to(finished.store, "load_test_authorization")
+    (granted,) = finished.granted_to("load_test_authorization")
     assert (granted["person"]["id"], granted["channel"], granted["comment"]) == ("demo-sre", "mark", "agreed in the browser")
     frame = through_navigation(people, "demo-viewer")
     row = frame.locator("#cycles-region tbody tr").first
@@ -411,8 +347,8 @@ def test_load_is_stopped_with_the_button(people: People, stage: Stage, finished:
     before = {path.name for path in (stage.demo.workspace / EVIDENCE).iterdir()}
     again = Cycle(stage)
     again.begin(stage.demo)
-    api = stage.demo.api("demo-performance")
-    runs = eventually(lambda: [r for r in api.runs(DAG) if r["dag_run_id"] != finished.run_id], seconds=90, what="a second run")
+    with contextlib.closing(stage.demo.api("demo-performance")) as api:
+        runs = eventually(lambda: [r for r in api.runs(DAG) if r["dag_run_id"] != finished.run_id], seconds=90, what="a second run")
     again.run_id = runs[0]["dag_run_id"]
     assert again.run not in before
     eventually(lambda: again.store.of_type(EntryType.LOADTEST_STARTED), seconds=LOAD_SECONDS, what="load")
@@ -428,5 +364,6 @@ def test_load_is_stopped_with_the_button(people: People, stage: Stage, finished:
     expect(frame.locator("article, div.card").first).to_contain_text("pressed in a test")
     expect(frame.locator("main")).to_contain_text("demo-sre on the page")
     eventually(lambda: again.store.of_type(EntryType.LOADTEST_ABORTED), seconds=30, what="the evidence says aborted")
-    api.mark_run(DAG, again.run_id, state="failed")
+    with contextlib.closing(stage.demo.api("demo-performance")) as api:
+        api.mark_run(DAG, again.run_id, state="failed")
     assert again.ended(seconds=60) is Ending.FAILED

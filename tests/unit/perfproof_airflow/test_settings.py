@@ -84,3 +84,10 @@ def test_a_bucket_that_is_none_is_refused(workspace: Path, monkeypatch: pytest.M
     monkeypatch.setenv("AIRFLOW_CONN_PERFPROOF_S3", json.dumps({"conn_type": "aws", "extra": {"region_name": "us-east-1"}}))
     with pytest.raises(ConfigError, match=r"CFG-18[23] \[perfproof\] evidence_"):
         settings.evidence_backend()
+
+
+def test_the_protocol_of_scheduled_captures_can_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a change of the DAG file; the demo's where nothing is said."""
+    assert settings.default_protocol() == "demo"
+    monkeypatch.setenv("AIRFLOW__PERFPROOF__DEFAULT_PROTOCOL", "mine")
+    assert settings.default_protocol() == "mine"
