@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import Queue
 from threading import Event, Thread
@@ -14,6 +16,28 @@ from perfproof.run_key import run_key
 from perfproof_airflow.commands.run import DAG, Ending
 from perfproof_demo.approvers import Approvers, Waiting
 from perfproof_demo.cycle import EVIDENCE, Choice, Demo
+from perfproof_demo.settings import DemoSettings
+from perfproof_demo.traffic import renew_lease
+
+LEASE_SECONDS = 20.0
+
+
+@contextmanager
+def visited(settings: DemoSettings) -> Iterator[None]:
+    """The shop keeps its users until the block ends, also while no cycle runs: the next baseline needs them."""
+    over = Event()
+
+    def stay() -> None:
+        while not over.wait(LEASE_SECONDS):
+            renew_lease(settings)
+
+    thread = Thread(target=stay, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,7 @@ def people_of(home: AirflowHome, *, executable: str) -> Iterator[People]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=list(FLAGS))
         people = People(browser, home)
+        expect.set_options(timeout=SECONDS * 1000)
         try:
             yield people
         finally:

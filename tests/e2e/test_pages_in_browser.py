@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from airflow_rig import eventually
-from browser_cycle import AllButTheBrowsers, Cycle, TriggeredElsewhere
+from browser_cycle import AllButTheBrowsers, Cycle, TriggeredElsewhere, visited
 from browser_rig import People, chromium, frame_of, hits, people_of
 from cycle_stage import Stage, running_stage
 from hostile_cycle import HOST, PAYLOADS, Copy
@@ -49,7 +49,8 @@ LOAD_SECONDS = 150
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """One demo for the whole file, with one more account."""
-    with running_stage(tmp_path_factory.mktemp("workspace"), options={"core.simple_auth_manager_users": USERS}) as running:
+    options = {"core.simple_auth_manager_users": USERS}
+    with running_stage(tmp_path_factory.mktemp("workspace"), options=options) as running, visited(running.demo.settings):
         yield running
 
 
@@ -105,8 +106,9 @@ def finished(cycle: Cycle) -> Cycle:
 
 
 def through_navigation(people: People, person: str) -> Frame:
-    """Our first page, by Airflow's navigation."""
+    """Our first page, by Airflow's navigation from its start page."""
     page = people.page(person)
+    page.goto(people.home.url)
     page.get_by_role("link", name="Perfproof").click()
     frame = frame_of(page)
     expect(frame.get_by_role("heading", name="Cycles")).to_be_visible()
