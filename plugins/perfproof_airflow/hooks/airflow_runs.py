@@ -51,7 +51,9 @@ class AirflowRunsHook:
         self.service = service
         self._limits = limits or Limits()
         self._clock = clock
-        self._api = ContextApi(connection_id, source, connection, transport, self._limits, sleep, clock)
+        self._api = ContextApi.of(
+            connection_id, source, values=connection, transport=transport, limits=self._limits, sleep=sleep, clock=clock
+        )
 
     def items(self, *, query: str | None, start: float, end: float, fetched_at: datetime) -> tuple[dict[str, list[dict[str, Any]]], bytes]:
         """`{"deployments": […]}` in the window (seconds since the epoch) and the last before it, and the pages' bytes, one line each.

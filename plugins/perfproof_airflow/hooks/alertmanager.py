@@ -39,7 +39,7 @@ class AlertmanagerHook:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.source = source
-        self._api = ContextApi(connection_id, source, connection, transport, limits, sleep, clock)
+        self._api = ContextApi.of(connection_id, source, values=connection, transport=transport, limits=limits, sleep=sleep, clock=clock)
 
     def items(self, *, query: str | None, start: float, end: float, fetched_at: datetime) -> tuple[dict[str, list[dict[str, Any]]], bytes]:
         """`{"alerts": […]}` that touch the window (seconds since the epoch), and the answer's bytes.

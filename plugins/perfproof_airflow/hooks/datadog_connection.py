@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from perfproof.errors import TelemetryError
+from perfproof_airflow.hooks.loopback import is_loopback
 
 SITE = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,250}[a-z0-9])?(?::[0-9]{1,5})?")
 KEY = re.compile(r"[!-~]{8,256}")
@@ -51,19 +51,11 @@ def _address(host: str, port: int | None, *, where: str) -> str:
     if not given:
         # The site's name is what people know it by; its API has a name of its own.
         site = host.removeprefix("app.").removeprefix("api.")
-        scheme, rest = "https", f"api.{site}" if site and not _is_loopback(site) else site
+        scheme, rest = "https", f"api.{site}" if site and not is_loopback(site.partition(":")[0]) else site
     proper = SITE.fullmatch(rest) is not None and scheme in ("http", "https")
-    if not proper or (scheme == "http" and not _is_loopback(rest)):
+    if not proper or (scheme == "http" and not is_loopback(rest.partition(":")[0])):
         raise TelemetryError(
             750, where=where, what="no usable address", expected="a site such as datadoghq.eu, or https and a host",
             fix="set the host of the Connection; keys are sent over TLS only",
         )  # fmt: skip
     return f"{scheme}://{rest}" if port is None or ":" in rest else f"{scheme}://{rest}:{port}"
-
-
-def _is_loopback(host: str) -> bool:
-    name = host.partition(":")[0]
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"

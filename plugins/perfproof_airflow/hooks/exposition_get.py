@@ -13,6 +13,8 @@ ACCEPT = f"{OPENMETRICS};version=1.0.0,{TEXT};version=0.0.4;q=0.5"
 class ExpositionGet(BoundedGet):
     """Asks for OpenMetrics, else Prometheus text; `json_bytes` returns the text's bytes."""
 
+    accept = ACCEPT
+
     def _accepted(self, status: int, kind: str, body: bytes, path: str) -> tuple[int, bytes]:
         media = kind.partition(";")[0].strip().lower()
         if 300 <= status < 400 or status in (401, 403):

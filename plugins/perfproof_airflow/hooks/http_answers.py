@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -47,6 +47,8 @@ def _watched(cut: CutOff) -> Callable[[str, Mapping[str, Any]], None]:
 @dataclass(frozen=True, slots=True)
 class BoundedGet:
     """Asks one server. `transport`, `sleep` and `clock` are replaced in tests."""
+
+    accept: ClassVar[str] = "application/json"
 
     base_url: str
     headers: Mapping[str, str]
@@ -89,7 +91,7 @@ class BoundedGet:
     def _client(self) -> httpx.Client:
         # trust_env=False: a proxy or a .netrc of the environment would decide who sees queries and credentials.
         return httpx.Client(
-            base_url=self.base_url, headers={"Accept": "application/json", "Accept-Encoding": "gzip", **self.headers},
+            base_url=self.base_url, headers={"Accept": self.accept, "Accept-Encoding": "gzip", **self.headers},
             auth=self.auth, verify=self.verify, transport=self.transport, trust_env=False, follow_redirects=False,
         )  # fmt: skip
 

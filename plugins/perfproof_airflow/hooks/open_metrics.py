@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import ssl
 import time
 import zlib
 from collections.abc import Callable
@@ -21,8 +20,9 @@ from perfproof.scrapes.query import ScrapeQuery, read_query, unit_of
 from perfproof.scrapes.values import Scrape, value_at
 from perfproof.telemetry import MetricSpec, Series, sha256_hex
 from perfproof_airflow.hooks.connection_values import ConnectionValues
-from perfproof_airflow.hooks.exposition_get import ACCEPT, ExpositionGet
+from perfproof_airflow.hooks.exposition_get import ExpositionGet
 from perfproof_airflow.hooks.http_answers import Limits, Unreachable
+from perfproof_airflow.hooks.http_source import HttpSource
 from perfproof_airflow.hooks.refused import QueryRefused
 
 DEFAULT_PATH = "/metrics"
@@ -73,12 +73,10 @@ class OpenMetricsHook:
     ) -> None:
         self.connection_id = connection_id
         self.source = source
-        self._connection = connection
-        self._transport = transport
         self._limits = limits or Limits()
         self._sleep = sleep
         self._clock = clock
-        self._trust: ssl.SSLContext | None = None
+        self._http = HttpSource(connection_id, source, 763, "the endpoint", connection, transport, self._limits, sleep, clock)
         self._window: tuple[float, float, float] | None = None
         self._shots: list[_Shot] = []
 
@@ -196,21 +194,10 @@ class OpenMetricsHook:
         return shots
 
     def _scrape(self, within: float) -> bytes:
-        values = self._connection or self._resolved()
-        self._trust = self._trust or values.trust(where=self._where)
+        values = self._http.connection()
         address = urlsplit(values.url)
-        token = values.bearer_token
-        get = ExpositionGet(
-            base_url=f"{address.scheme}://{address.netloc}",
-            headers={"Accept": ACCEPT} | ({"Authorization": f"Bearer {token}"} if token else {}),
-            auth=(values.login, values.password or "") if values.login and not token else None,
-            verify=True,
-            limits=Limits(total_seconds=within, answer_bytes=self._limits.answer_bytes),
-            where=self._where,
-            transport=self._transport or httpx.HTTPTransport(verify=self._trust, trust_env=False),
-            sleep=self._sleep,
-            clock=self._clock,
-        )
+        limits = Limits(total_seconds=within, answer_bytes=self._limits.answer_bytes)
+        get = self._http.asking(ExpositionGet, base_url=f"{address.scheme}://{address.netloc}", tenant_header=None, limits=limits)
         return get.json_bytes(address.path or DEFAULT_PATH, values.parameters)[1]
 
     def _exposition(self, body: bytes, query: ScrapeQuery | None) -> Exposition:
@@ -226,21 +213,9 @@ class OpenMetricsHook:
                 expected=spec.unit.value, fix="convert it in the query, such as … * 1000",
             )  # fmt: skip
 
-    def _resolved(self) -> ConnectionValues:
-        from airflow.sdk import Connection
-        from airflow.sdk.exceptions import AirflowNotFoundException
-
-        try:
-            self._connection = ConnectionValues.of(Connection.get(self.connection_id))
-        except AirflowNotFoundException:
-            raise TelemetryError(
-                763, where=f"Connection {self.connection_id}", what="not defined", fix="create it with the address of the endpoint"
-            ) from None
-        return self._connection
-
     @property
     def _where(self) -> str:
-        return f"{self.source} ({self.connection_id})"
+        return self._http.where
 
     def _wrong(self, number: int, what: str, got: Any, fix: str) -> QueryRefused:
         return QueryRefused(number, where=self._where, what=what, got=got, fix=fix)

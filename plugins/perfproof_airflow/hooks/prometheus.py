@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -19,10 +18,10 @@ from perfproof.answers.query_text import decimal
 from perfproof.answers.query_text import filled as filled
 from perfproof.answers.range_frame import RangeFrame, SeriesTable
 from perfproof.answers.refusal import AnswerRefusal
-from perfproof.errors import TelemetryError
 from perfproof.telemetry import MetricSpec, Series, Unit, sha256_hex
 from perfproof_airflow.hooks.connection_values import ConnectionValues as ConnectionValues
 from perfproof_airflow.hooks.http_answers import BoundedGet, Limits
+from perfproof_airflow.hooks.http_source import HttpSource
 from perfproof_airflow.hooks.refused import QueryRefused
 
 # The server refuses more than 11,000 points a series; whole chunks of this many keep a distance.
@@ -62,13 +61,9 @@ class PrometheusHook:
     ) -> None:
         self.connection_id = connection_id
         self.source = source
-        self._connection = connection
-        self._transport = transport
         self._limits = limits or Limits()
         self._frame_limits = limits or replace(self._limits, answer_bytes=FRAME_ANSWER_BYTES)
-        self._sleep = sleep
-        self._clock = clock
-        self._trust: ssl.SSLContext | None = None
+        self._http = HttpSource(connection_id, source, 280, "Prometheus", connection, transport, self._limits, sleep, clock)
 
     def query_range(
         self,
@@ -183,8 +178,7 @@ class PrometheusHook:
     def _ask(self, path: str, parameters: Mapping[str, str], limits: Limits) -> tuple[int, bytes]:
         if len(parameters["query"]) > MAX_QUERY:
             raise self._refuse("the query is too long", len(parameters["query"]), "use a recording rule", expected=f"at most {MAX_QUERY}")
-        values = self._connection or self._resolved()
-        return self._get(limits).json_bytes(path, {**values.parameters, **parameters})
+        return self._http.asking(BoundedGet, limits=limits).json_bytes(path, {**self._http.connection().parameters, **parameters})
 
     def _check_times(self, times: NDArray[np.float64], spec: MetricSpec, *, span: tuple[float, float], step: float) -> None:
         outside = ~((times >= span[0] - step / 2) & (times <= span[1] + step / 2))
@@ -205,42 +199,9 @@ class PrometheusHook:
                 expected=spec.unit.value, number=282,
             )  # fmt: skip
 
-    def _get(self, limits: Limits | None = None) -> BoundedGet:
-        values = self._connection or self._resolved()
-        token = values.bearer_token
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        if values.tenant is not None:
-            headers["X-Scope-OrgID"] = values.tenant
-        if self._trust is None:
-            self._trust = values.trust(where=self._where)
-        return BoundedGet(
-            base_url=values.url,
-            headers=headers,
-            auth=(values.login, values.password or "") if values.login and not token else None,
-            verify=True,
-            limits=limits or self._limits,
-            where=self._where,
-            # One of its own for each question, which closes it; only the certificates are loaded once.
-            transport=self._transport or httpx.HTTPTransport(verify=self._trust, trust_env=False),
-            sleep=self._sleep,
-            clock=self._clock,
-        )
-
-    def _resolved(self) -> ConnectionValues:
-        from airflow.sdk import Connection
-        from airflow.sdk.exceptions import AirflowNotFoundException
-
-        try:
-            self._connection = ConnectionValues.of(Connection.get(self.connection_id))
-        except AirflowNotFoundException:
-            raise TelemetryError(
-                280, where=f"Connection {self.connection_id}", what="not defined", fix="create it with the address of Prometheus"
-            ) from None
-        return self._connection
-
     @property
     def _where(self) -> str:
-        return f"{self.source} ({self.connection_id})"
+        return self._http.where
 
     @property
     def _refuse(self) -> AnswerRefusal:

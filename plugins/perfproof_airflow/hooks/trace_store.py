@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import httpx
@@ -14,6 +14,7 @@ from perfproof.errors import TelemetryError
 from perfproof.traces.spans import read_answer
 from perfproof_airflow.hooks.connection_values import ConnectionValues
 from perfproof_airflow.hooks.http_answers import BoundedGet, Limits, Unreachable
+from perfproof_airflow.hooks.http_source import HttpSource
 from perfproof_airflow.hooks.refused import QueryRefused
 
 # All answers of one question about a window: they are kept until their digest is made.
@@ -24,28 +25,29 @@ EARLIEST, LATEST = 946_684_800.0, 7_258_118_400.0
 
 @dataclass(slots=True)
 class Questions:
-    """Asks a store several times within one total time, with the parameters `always` each time, and keeps what it answered."""
+    """Asks a store several times within one total time, with the Connection's parameters each time, and keeps what it answered."""
 
-    get: BoundedGet
-    always: Mapping[str, str]
+    store: HttpSource
+    tenant_header: str
     answers: list[bytes] = field(default_factory=list)
     _deadline: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self._deadline = self.get.clock() + self.get.limits.total_seconds
+        self._deadline = self.store.clock() + self.store.limits.total_seconds
 
     def ask(self, path: str, parameters: Mapping[str, str]) -> tuple[int, Any]:
         """Status and JSON value of an answer. Raises what BoundedGet raises, and TelemetryError (730) for what is no JSON."""
-        seconds = self._deadline - self.get.clock()
+        seconds = self._deadline - self.store.clock()
         left = MAX_ALL_BYTES - sum(map(len, self.answers))
         if seconds <= 0:
             raise Unreachable(
-                733, where=self.get.where, what="the questions about one window took too long together",
-                expected=f"{self.get.limits.total_seconds:g} s", fix="narrow the query or the window, then clear this task",
+                733, where=self.store.where, what="the questions about one window took too long together",
+                expected=f"{self.store.limits.total_seconds:g} s", fix="narrow the query or the window, then clear this task",
             )  # fmt: skip
-        limits = Limits(total_seconds=seconds, answer_bytes=max(1, min(left, self.get.limits.answer_bytes)))
-        status, body = replace(self.get, limits=limits).json_bytes(path, {**self.always, **parameters})
-        document = read_answer(body, where=self.get.where)
+        limits = Limits(total_seconds=seconds, answer_bytes=max(1, min(left, self.store.limits.answer_bytes)))
+        get = self.store.asking(BoundedGet, tenant_header=self.tenant_header, limits=limits)
+        status, body = get.json_bytes(path, {**self.store.connection().parameters, **parameters})
+        document = read_answer(body, where=self.store.where)
         self.answers.append(body)
         return status, document
 
@@ -75,48 +77,14 @@ class TraceStoreHook:
     ) -> None:
         self.connection_id = connection_id or self.default_conn_name
         self.source = source
-        self._connection = connection
-        self._transport = transport
-        self._limits = limits or Limits()
-        self._sleep = sleep
-        self._clock = clock
+        self._http = HttpSource(self.connection_id, source, 735, self.hook_name, connection, transport, limits or Limits(), sleep, clock)
 
     @property
     def _where(self) -> str:
-        return f"{self.source} ({self.connection_id})"
+        return self._http.where
 
     def _questions(self) -> Questions:
-        values = self._connection or self._resolved()
-        token = values.bearer_token
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        if values.tenant:
-            headers[self.tenant_header] = values.tenant
-        return Questions(
-            BoundedGet(
-                base_url=values.url,
-                headers=headers,
-                auth=(values.login, values.password or "") if values.login and not token else None,
-                verify=values.ca_file or True,
-                limits=self._limits,
-                where=self._where,
-                transport=self._transport,
-                sleep=self._sleep,
-                clock=self._clock,
-            ),
-            values.parameters,
-        )
-
-    def _resolved(self) -> ConnectionValues:
-        from airflow.sdk import Connection
-        from airflow.sdk.exceptions import AirflowNotFoundException
-
-        try:
-            self._connection = ConnectionValues.of(Connection.get(self.connection_id))
-        except AirflowNotFoundException:
-            raise TelemetryError(
-                735, where=f"Connection {self.connection_id}", what="not defined", fix=f"create it with the address of {self.hook_name}"
-            ) from None
-        return self._connection
+        return Questions(self._http, self.tenant_header)
 
     def _check(self, query: str | None, start: float, end: float) -> None:
         """Raises TelemetryError for what is no window or too long a query, before anything is asked."""

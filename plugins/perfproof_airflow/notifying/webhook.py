@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
 from typing import Any
 
 import httpx
@@ -13,7 +12,8 @@ from perfproof import __version__
 from perfproof.channels import Channel
 from perfproof.errors import ConfigError, TelemetryError
 from perfproof.notifications import Notification
-from perfproof_airflow.hooks.prometheus import ConnectionValues
+from perfproof_airflow.hooks.connection_values import ConnectionValues
+from perfproof_airflow.hooks.loopback import is_loopback
 from perfproof_airflow.hooks.time_limit import CutOff, cut_off_after
 
 SECONDS = 10.0
@@ -65,19 +65,12 @@ def _values(connection_id: str, connection: Any) -> ConnectionValues:
     except (TelemetryError, httpx.InvalidURL):
         raise ConfigError(246, where=where, what="no usable address", expected="https and a host", fix="set its host") from None
     allowed = (connection.extra_dejson or {}).get("allow_http") is True
-    if url.scheme != "https" and not _is_loopback(url.host) and not allowed:
+    if url.scheme != "https" and not is_loopback(url.host) and not allowed:
         raise ConfigError(
             247, where=where, what="not https, and another machine", expected="https",
             fix='use https, or set "allow_http": true in its extra',
         )  # fmt: skip
     return values
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _watched(cut: CutOff) -> Callable[[str, Mapping[str, Any]], None]:

@@ -13,7 +13,7 @@ import pytest
 
 from perfproof.errors import TelemetryError
 from perfproof.telemetry import Direction, MetricKind, MetricSpec, Series, Unit, sha256_hex
-from perfproof_airflow.hooks.http_answers import ATTEMPTS, Limits, Unreachable
+from perfproof_airflow.hooks.http_answers import ATTEMPTS, BoundedGet, Limits, Unreachable
 from perfproof_airflow.hooks.prometheus import ConnectionValues, PrometheusHook, filled
 from perfproof_airflow.hooks.refused import QueryRefused
 
@@ -322,7 +322,7 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.test:1")
     monkeypatch.setenv("ALL_PROXY", "http://proxy.test:1")
     hook = PrometheusHook(connection=ConnectionValues("http://127.0.0.1:9"))
-    with hook._get()._client() as client:
+    with hook._http.asking(BoundedGet)._client() as client:
         assert client.trust_env is False
         assert client._mounts == {}
 
