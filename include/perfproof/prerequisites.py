@@ -25,6 +25,8 @@ from perfproof.telemetry import sha256_hex
 SECONDS_PER_DAY = 86_400
 # A file's own date may lie ahead of this machine's clock by as much as clocks differ, not more.
 CLOCK_SKEW_SECONDS = 300
+# No file of the workspace may be larger, whoever reads it.
+MAX_FILE_BYTES = 64 << 20
 
 
 class Status(StrEnum):

@@ -20,12 +20,13 @@ from perfproof.history import Decision, before, check_interval, decide, entry_na
 from perfproof.input_file import read_input
 from perfproof.intake_inbox import drift_item, drifts_reported
 from perfproof.moments import parse_stamp
+from perfproof.prerequisites import MAX_FILE_BYTES
 from perfproof.strict import read_json
 from perfproof.strict_yaml import MAX_BYTES as MAX_YAML_BYTES
 from perfproof.telemetry import document_bytes, sha256_hex
 from perfproof_airflow import settings
 from perfproof_airflow.hooks.baseline import measure_service, metric_hooks
-from perfproof_airflow.hooks.workspace import MAX_FILE_BYTES, Absent, Workspace
+from perfproof_airflow.hooks.workspace import Absent, Workspace
 
 HISTORY_DIRECTORY = ".artifacts/performance/history"
 # Two weeks of hourly captures: what a change of level is looked for in.

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
-import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -13,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from prometheus_server import ask_again_and_again, running_prometheus
 
 from perfproof.config import Endpoint, Target
 from perfproof.profile_formats.collapsed import parse_collapsed
@@ -27,48 +25,23 @@ pytestmark = pytest.mark.skipif(PROMETHEUS is None, reason="no prometheus on PAT
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
     """A Prometheus of its own that scrapes itself often, so that there is something to see."""
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        number = reserved.getsockname()[1]
-    config = tmp_path / "prometheus.yml"
-    config.write_text(
+    with running_prometheus(str(PROMETHEUS), tmp_path, configuration=of_itself) as number:
+        yield number
+
+
+def of_itself(port: int) -> str:
+    """The file of a Prometheus that scrapes itself each second."""
+    return (
         f"scrape_configs:\n- job_name: self\n  scrape_interval: 1s\n  scrape_timeout: 50ms\n"
-        f"  static_configs:\n  - targets: ['127.0.0.1:{number}']\n"
+        f"  static_configs:\n  - targets: ['127.0.0.1:{port}']\n"
     )
-    command = [
-        str(PROMETHEUS), f"--config.file={config}", f"--storage.tsdb.path={tmp_path / 'data'}", f"--web.listen-address=127.0.0.1:{number}",
-    ]  # fmt: skip
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
-        try:
-            _await_ready(number)
-            yield number
-        finally:
-            process.kill()
-
-
-def _await_ready(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=1):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise AssertionError("prometheus did not start")
-
-
-def _ask_for(seconds: float, port: int) -> None:
-    """Something to do for the service: its metrics again and again."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            answer.read()
 
 
 def test_a_running_go_service_is_profiled_over_http(port: int) -> None:
     """Two seconds of a real service: samples at 100 Hz, of functions of its own."""
     endpoint = Endpoint("127.0.0.1", port, "/build", "/metrics", pprof_path="/debug/pprof/profile")
     with ThreadPoolExecutor(max_workers=1) as threads:
-        asked = threads.submit(_ask_for, 2.5, port)
+        asked = threads.submit(ask_again_and_again, port, seconds=2.5)
         recording = PprofHook(endpoint, allow=(Target("127.0.0.1", port),)).record(seconds=2, rate_hz=100)
         asked.result()
     profile = normalise(parse_collapsed(recording.collapsed, where="recording"))

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from prometheus_server import ask_again_and_again, running_prometheus
 
 from perfproof.config import Endpoint, Target
 from perfproof.errors import LoadError, ProfileError
@@ -32,30 +28,8 @@ SECONDS = 2
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """A Prometheus that scrapes nothing and answers on 127.0.0.1."""
     directory = tmp_path_factory.mktemp("prometheus")
-    (directory / "prometheus.yml").write_text("scrape_configs: []\n")
-    with socket.create_server(("127.0.0.1", 0)) as reserved:
-        number = int(reserved.getsockname()[1])
-    command = [
-        str(PROMETHEUS), f"--config.file={directory / 'prometheus.yml'}", f"--storage.tsdb.path={directory / 'data'}",
-        f"--web.listen-address=127.0.0.1:{number}",
-    ]  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            _await_ready(number)
-            yield number
-        finally:
-            process.kill()
-
-
-def _await_ready(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=1):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise AssertionError("prometheus did not start")
+    with running_prometheus(str(PROMETHEUS), directory, configuration=lambda _: "scrape_configs: []\n") as number:
+        yield number
 
 
 @pytest.fixture
@@ -64,18 +38,10 @@ def hook(port: int) -> PprofHook:
     return PprofHook(endpoint, allow=(Target("127.0.0.1", port),))
 
 
-def busy(port: int, *, seconds: float) -> None:
-    """Asks the service for its metrics again and again."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            answer.read()
-
-
 def test_a_cpu_profile_names_functions_of_the_service(port: int, hook: PprofHook) -> None:
     """At Go's own 100 Hz, for as long as was asked, whatever rate was wanted."""
     with ThreadPoolExecutor(max_workers=1) as threads:
-        asked = threads.submit(busy, port, seconds=SECONDS + 0.5)
+        asked = threads.submit(ask_again_and_again, port, seconds=SECONDS + 0.5)
         recording = hook.record(seconds=SECONDS, rate_hz=250)
         asked.result()
     profile = normalise(parse_collapsed(recording.collapsed, where="recording"))
@@ -116,7 +82,7 @@ def test_a_value_that_the_profile_has_not_is_an_error(hook: PprofHook) -> None:
 def test_two_heaps_are_compared(port: int, hook: PprofHook) -> None:
     """What was allocated while the service was busy is new or grown, or nothing is claimed; the shares of both sides add up."""
     first, _ = hook.snapshot("/debug/pprof/heap", value="alloc_space")
-    busy(port, seconds=1)
+    ask_again_and_again(port, seconds=1)
     second, _ = hook.snapshot("/debug/pprof/heap", value="alloc_space")
     compared = compare_profiles([normalise(first.profile)], [normalise(second.profile)])
     assert sum(c.before for c in compared.own) == pytest.approx(1)

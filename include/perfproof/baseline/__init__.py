@@ -11,6 +11,7 @@ from perfproof.baseline.cells import (
     adherence_percent,
     failed_series,
     measure_cell,
+    rate_window,
 )
 from perfproof.baseline.completeness import Completeness, completeness, require_sources, required_cells
 from perfproof.baseline.document import baseline_csv, baseline_document, service_document
@@ -31,6 +32,7 @@ __all__ = [
     "completeness",
     "failed_series",
     "measure_cell",
+    "rate_window",
     "read_baseline",
     "require_percentile_order",
     "require_sources",

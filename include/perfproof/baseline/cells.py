@@ -34,6 +34,16 @@ class Reason(StrEnum):
 DISQUALIFYING = frozenset({Reason.UNIT, Reason.UNTRACEABLE, Reason.FETCH_ERROR})
 
 
+# A rate needs several scrapes in its span; five steps also smooth over one that is late.
+RATE_WINDOW_STEPS = 5
+MIN_RATE_WINDOW_SECONDS = 5.0
+
+
+def rate_window(step: float) -> float:
+    """Seconds over which a rate of the baseline is taken."""
+    return max(MIN_RATE_WINDOW_SECONDS, RATE_WINDOW_STEPS * step)
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """The measured span in seconds since the epoch: samples after `start` up to and including `end`, one every `step`.

@@ -11,14 +11,11 @@ from typing import Any
 
 from perfproof.config import Protocol
 from perfproof.errors import ArtifactError, PerfproofError
+from perfproof.evidence.views import LATEST
 from perfproof.input_file import read_input
 from perfproof.parameters import Parameters
-from perfproof.prerequisites import FileFound, directory_record
+from perfproof.prerequisites import MAX_FILE_BYTES, FileFound, directory_record
 from perfproof.preview import Found
-
-# As plugins/perfproof_airflow/hooks/workspace.py reads; a test compares the two.
-MAX_FILE_BYTES = 64 << 20
-LATEST = "latest"
 
 
 def look(protocol: Protocol, parameters: Parameters, *, root: Path, evidence: str | None) -> Found:

@@ -60,16 +60,19 @@ def pairs_svg(pairs: Sequence[tuple[float | None, float | None]], *, title: str,
     return _svg("".join(parts), title=f"{title}: {len(pairs)} pairs, promised pale and realized full, from {low:.4g} to {high:.4g} {unit}")
 
 
-def _scales(count: int, low: float, high: float) -> tuple[_Scale, _Scale]:
-    # Half each, since the span of two very large values overflows.
-    return _Scale(-0.5, max(count, 1) - 0.5, LABELS, WIDTH - MARGIN), _Scale(low, high, HEIGHT - MARGIN, MARGIN)
+def _scales(count: int, low: float, high: float) -> tuple[Scale, Scale]:
+    return Scale(-0.5, max(count, 1) - 0.5, LABELS, WIDTH - MARGIN), Scale(low, high, HEIGHT - MARGIN, MARGIN)
 
 
-class _Scale:
+class Scale:
+    """Where a value stands in a picture: `low` at `start` and `high` at `end`, everything in the middle where they are equal."""
+
     def __init__(self, low: float, high: float, start: float, end: float) -> None:
         self.low, self.half, self.start, self.end = low, high / 2 - low / 2, start, end
 
     def __call__(self, value: float) -> float:
+        """The place, in the picture's units."""
+        # Half each, since the span of two very large values overflows.
         share = (value / 2 - self.low / 2) / self.half if self.half > 0 else 0.5
         return self.start + share * (self.end - self.start)
 

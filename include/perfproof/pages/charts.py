@@ -14,6 +14,7 @@ from statistics import median
 from typing import Any
 
 from perfproof.announcements import one_line
+from perfproof.cycles.series_svg import Scale
 
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 70, 120, 14, 40
@@ -59,9 +60,9 @@ def lines_chart(lines: Sequence[Line], *, title: str, x_label: str, y_label: str
         return None
     heights = [y for _, y in every]
     logarithmic = min(heights) > 0 and max(heights) / min(heights) > 20
-    x = _scale(min(p[0] for p in every), max(p[0] for p in every), LEFT, WIDTH - RIGHT)
+    x = Scale(min(p[0] for p in every), max(p[0] for p in every), LEFT, WIDTH - RIGHT)
     low, high = (math.log10(min(heights)), math.log10(max(heights))) if logarithmic else (min(0.0, *heights), max(0.0, *heights))
-    raw = _scale(low, high, HEIGHT - BOTTOM, TOP)
+    raw = Scale(low, high, HEIGHT - BOTTOM, TOP)
     parts = [_frame(x_label, y_label + (" (logarithmic)" if logarithmic else ""))]
     parts += _marks({p[0] for p in every}, x, HEIGHT - BOTTOM + 16)
     for value in sorted({min(heights), max(heights), *(() if logarithmic else (0.0,))}):
@@ -92,7 +93,7 @@ def sides_chart(before: Sequence[Any], after: Sequence[Any], *, title: str, unit
     if not every:
         return None
     height = TOP + 2 * 70 + BOTTOM
-    x = _scale(min(0.0, *every), max(every), LEFT, WIDTH - RIGHT)
+    x = Scale(min(0.0, *every), max(every), LEFT, WIDTH - RIGHT)
     bottom = height - BOTTOM
     parts = [f'<line class="pp-grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{bottom}" y2="{bottom}" stroke="currentColor"/>']
     parts += _marks({min(0.0, *every), min(every), max(every)}, x, height - BOTTOM + 16)
@@ -122,7 +123,7 @@ def intervals_chart(rows: Sequence[Interval], *, title: str, unit: str) -> str |
     height = TOP + ROW * len(rows) + BOTTOM
     left = 200
     low, high = min(0.0, *ends), max(0.0, *ends)
-    x = _scale(low, high, left, WIDTH - 90)
+    x = Scale(low, high, left, WIDTH - 90)
     parts = [f'<line class="pp-grid" x1="{x(0.0):.1f}" x2="{x(0.0):.1f}" y1="{TOP}" y2="{height - BOTTOM}" stroke="currentColor"/>']
     parts += _marks({low, 0.0, high}, x, height - BOTTOM + 16)
     parts.append(_text((left + WIDTH - 90) / 2, height - 6, unit, "middle", AXIS))
@@ -148,20 +149,6 @@ def _sides(before: Sequence[Any], after: Sequence[Any]) -> tuple[tuple[str, str,
     return ("before", "pp-a", before), ("after", "pp-b", after)
 
 
-class _Scale:
-    def __init__(self, low: float, high: float, start: float, end: float) -> None:
-        self.low, self.half, self.start, self.end = low, high / 2 - low / 2, start, end
-
-    def __call__(self, value: float) -> float:
-        # Half each, since the span of two very large values overflows.
-        share = (value / 2 - self.low / 2) / self.half if self.half > 0 else 0.5
-        return self.start + share * (self.end - self.start)
-
-
-def _scale(low: float, high: float, start: float, end: float) -> _Scale:
-    return _Scale(low, high, start, end)
-
-
 def _apart(heights: Sequence[float], distance: float = 14) -> list[float]:
     """The heights of labels, moved as little as keeps each `distance` from the next and all of them inside the chart."""
     order = sorted(range(len(heights)), key=lambda place: heights[place])
@@ -177,7 +164,7 @@ def _apart(heights: Sequence[float], distance: float = 14) -> list[float]:
     return found
 
 
-def _marks(values: set[float], x: _Scale, y: float) -> list[str]:
+def _marks(values: set[float], x: Scale, y: float) -> list[str]:
     """The values of an axis, without those that would cover one that is there; both ends first."""
     found: list[tuple[float, str]] = []
     ordered = sorted(values)

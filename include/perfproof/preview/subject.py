@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from perfproof.answers.query_text import filled
+from perfproof.baseline import rate_window
 from perfproof.cloudwatch.expressions import filled_expression, query_text
 from perfproof.cloudwatch.queries import parse_query
 from perfproof.config import Endpoint, Optimization, Protocol, Service, Source, SourceKind
 from perfproof.parameters import Parameters
 from perfproof.telemetry import MetricSpec
 
-# As plugins/perfproof_airflow/hooks/baseline.py asks; a test compares the two.
-RATE_WINDOW_STEPS = 5
-MIN_RATE_WINDOW_SECONDS = 5.0
 READING_METHODS = ("GET", "HEAD")
 
 
@@ -157,11 +155,6 @@ def _required(protocol: Protocol, parameters: Parameters) -> Iterator[tuple[Serv
     for service in chosen_services(protocol, parameters):
         for spec in service.metrics:
             yield service, spec
-
-
-def rate_window(step: float) -> float:
-    """Seconds over which a rate of the baseline is taken."""
-    return max(MIN_RATE_WINDOW_SECONDS, RATE_WINDOW_STEPS * step)
 
 
 def _filled(spec: MetricSpec, service: Service, *, kind: SourceKind, step: float) -> str:

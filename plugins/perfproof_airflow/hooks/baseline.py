@@ -13,6 +13,7 @@ from perfproof.baseline import (
     adherence_percent,
     failed_series,
     measure_cell,
+    rate_window,
     read_baseline,
     require_percentile_order,
     require_sources,
@@ -28,9 +29,6 @@ from perfproof_airflow.hooks.workspace import Workspace
 if TYPE_CHECKING:
     from perfproof_airflow.cycle import Cycle
 
-# A rate needs several scrapes in its span; five steps also smooth over one that is late.
-RATE_WINDOW_STEPS = 5
-MIN_RATE_WINDOW_SECONDS = 5.0
 ARTIFACT_FINDINGS = "evidence/prerequisite-artifacts.json"
 
 
@@ -130,7 +128,7 @@ def _fetched(spec: MetricSpec, service: Service, *, window: Window, hook: Metric
             start=window.start + window.step,
             end=window.end,
             step=window.step,
-            rate_window=max(MIN_RATE_WINDOW_SECONDS, RATE_WINDOW_STEPS * window.step),
+            rate_window=rate_window(window.step),
             fetched_at=fetched_at,
         )
     except QueryRefused as error:

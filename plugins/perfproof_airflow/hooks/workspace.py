@@ -17,12 +17,11 @@ from pathlib import Path
 from perfproof.config import PrerequisiteArtifact, Protocol
 from perfproof.errors import ArtifactError, EvidenceError
 from perfproof.evidence.secrets import refuse_secrets
-from perfproof.prerequisites import FileFound
+from perfproof.evidence.views import LATEST
+from perfproof.prerequisites import MAX_FILE_BYTES, FileFound
 
-LATEST = "latest"
 # Where protocol files find what the newest cycle left, wherever this Airflow keeps its evidence.
 LATEST_CYCLE = ".artifacts/performance/latest/"
-MAX_FILE_BYTES = 64 << 20
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 

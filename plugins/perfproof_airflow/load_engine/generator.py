@@ -22,7 +22,7 @@ from perfproof.load.rows import NoAnswer, Rows, make_rows
 from perfproof.load.summary import GENERATOR, GeneratorSummary, Outcome
 from perfproof.moments import stamp
 from perfproof_airflow.load_engine.stop_conditions import StopConditions
-from perfproof_airflow.load_engine.target_check import Guard, ask_consent, open_session, url_of
+from perfproof_airflow.load_engine.target_check import Guard, ask_consent, build_now, open_session, url_of
 
 LEAD_SECONDS = 0.1
 WATCH_SECONDS = 0.25
@@ -75,7 +75,7 @@ class Generator:
             await self._send_all(session)
             seconds = max(time.monotonic() - self._began, 1e-9)
             cpu = 100.0 * (_cpu_seconds() - used) / seconds
-            build_after = await self._build_after(session) if self._outcome is Outcome.COMPLETED else None
+            build_after = await build_now(session, self._plan) if self._outcome is Outcome.COMPLETED else None
         rows = self._rows()
         sent = int(rows.sent.sum())
         return rows, GeneratorSummary(
@@ -164,13 +164,6 @@ class Generator:
             reason = self._conditions.reached(now=now, open_since=waiting)
             if reason:
                 self.stop(Outcome.ABORTED, reason=reason)
-
-    async def _build_after(self, session: aiohttp.ClientSession) -> str:
-        """The build that answers now; other words when nothing proper answers, so that it counts as a change."""
-        try:
-            return await ask_consent(session, self._plan)
-        except LoadError as error:
-            return f"no answer ({error.code})"
 
     def _refuse(self, error: LoadError) -> None:
         self._refusal = error

@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
 from perfproof.errors import LoadError, quoted
 from perfproof.load.journeys import JourneyPlan
 from perfproof.load.plan import MAX_REQUESTS
@@ -22,7 +20,7 @@ from perfproof.load.summary import GENERATOR, GeneratorSummary, Outcome
 from perfproof.moments import stamp
 from perfproof_airflow.load_engine.lease import renew
 from perfproof_airflow.load_engine.stop_conditions import StopConditions
-from perfproof_airflow.load_engine.target_check import Guard, ask_consent, open_session
+from perfproof_airflow.load_engine.target_check import Guard, ask_consent, build_now, open_session
 from perfproof_airflow.load_engine_locust import CONDUCTOR_LEASE, LOCUSTFILE
 from perfproof_airflow.load_engine_locust.children import STARTUP_SECONDS, Children
 
@@ -77,7 +75,7 @@ class Conductor:
             started_at = datetime.now(UTC)
             await self._send()
             seconds = time.monotonic() - self._began if self._began is not None else 0.0
-            build_after = await self._build_after(session) if self._outcome is Outcome.COMPLETED else None
+            build_after = await build_now(session, self._plan) if self._outcome is Outcome.COMPLETED else None
         rows = self._made_rows()
         return rows, GeneratorSummary(
             outcome=self._outcome,
@@ -186,12 +184,6 @@ class Conductor:
             self.stop(Outcome.STOPPED, reason=f"{count / RATE_SPAN:.0f} requests or connections/s, {self._plan.max_rate:g} allowed")
         if len(self._rows) > MAX_REQUESTS:
             self.stop(Outcome.STOPPED, reason=f"more than {MAX_REQUESTS} requests")
-
-    async def _build_after(self, session: aiohttp.ClientSession) -> str:
-        try:
-            return await ask_consent(session, self._plan)
-        except LoadError as error:
-            return f"no answer ({error.code})"
 
     def _refuse(self, error: LoadError) -> None:
         self._refusal = error

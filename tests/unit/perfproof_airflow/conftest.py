@@ -222,6 +222,20 @@ def tomorrow() -> str:
     return f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
 
 
+@pytest.fixture
+def authorized(run: Any, desk: Any, ask: Callable[..., Any]) -> Any:
+    """A run whose load tests the SRE lead has authorized."""
+    from perfproof_airflow.sensors.questions import PREREQUISITE_INDEX, ProtocolApproval
+
+    run.publish("prerequisites.json", {"status": "ok"})
+    sensor = ProtocolApproval(task_id="await_prerequisite_approvals", step="load_test_authorization", evidence=["prerequisites.json"])
+    index = PREREQUISITE_INDEX["load_test_authorization"]
+    ask(sensor, map_index=index)
+    desk.answer("sre_lead", "demo-sre")
+    ask(sensor, map_index=index)
+    return run
+
+
 def measured_block(side: str, order: int, value: float) -> dict[str, Any]:
     figures = {"requests": 105, "errors": 0, "p50": value, "p95": value, "p99": value}
     return {

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,7 @@ from perfproof.config import Proxy
 from perfproof.errors import LoadError
 from perfproof_airflow.hooks.fault import ProxyFaultHook
 from perfproof_airflow.load_steps import run_scenario
-from perfproof_airflow.sensors.questions import PREREQUISITE_INDEX, ProtocolApproval
 
-AUTHORIZATION = "load_test_authorization"
 FAILURE = "evidence/load-failure.json"
 
 
@@ -97,18 +95,6 @@ def workspace(workspace: Path, ports: Ports, fault: dict[str, Any]) -> Path:
     }  # fmt: skip
     path.write_text(yaml.safe_dump(document))
     return workspace
-
-
-@pytest.fixture
-def authorized(run: Any, desk: Any, ask: Callable[..., Any]) -> Any:
-    """A run whose load tests the SRE lead has authorized."""
-    run.publish("prerequisites.json", {"status": "ok"})
-    sensor = ProtocolApproval(task_id="await_prerequisite_approvals", step=AUTHORIZATION, evidence=["prerequisites.json"])
-    index = PREREQUISITE_INDEX[AUTHORIZATION]
-    ask(sensor, map_index=index)
-    desk.answer("sre_lead", "demo-sre")
-    ask(sensor, map_index=index)
-    return run
 
 
 def fail(run: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,7 @@ from perfproof_airflow import load_steps
 from perfproof_airflow.hooks.load import LoadRun
 from perfproof_airflow.load_steps import run_journeys
 from perfproof_airflow.phases.diagnostics import name_scenarios
-from perfproof_airflow.sensors.questions import PREREQUISITE_INDEX, ProtocolApproval
 
-AUTHORIZATION = "load_test_authorization"
 JOURNEYS = "evidence/load-journeys.json"
 FILE = b"from locust import HttpUser\n"
 
@@ -68,18 +65,6 @@ def workspace(workspace: Path) -> Path:
     (workspace / "journeys").mkdir()
     (workspace / "journeys" / "shop.py").write_bytes(FILE)
     return workspace
-
-
-@pytest.fixture
-def authorized(run: Any, desk: Any, ask: Callable[..., Any]) -> Any:
-    """A run whose load tests the SRE lead has authorized."""
-    run.publish("prerequisites.json", {"status": "ok"})
-    sensor = ProtocolApproval(task_id="await_prerequisite_approvals", step=AUTHORIZATION, evidence=["prerequisites.json"])
-    index = PREREQUISITE_INDEX[AUTHORIZATION]
-    ask(sensor, map_index=index)
-    desk.answer("sre_lead", "demo-sre")
-    ask(sensor, map_index=index)
-    return run
 
 
 def send(run: Any) -> Any:

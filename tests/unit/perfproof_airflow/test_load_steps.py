@@ -19,9 +19,7 @@ from perfproof_airflow.hooks.endpoint import Build
 from perfproof_airflow.hooks.load import LoadRun
 from perfproof_airflow.load_steps import authorization, require_stable, run_scenario, seed_of, target_lock
 from perfproof_airflow.measure_steps import measure_before, measure_candidate
-from perfproof_airflow.sensors.questions import PREREQUISITE_INDEX, ProtocolApproval
 
-AUTHORIZATION = "load_test_authorization"
 PEAK = "evidence/load-peak.json"
 SERIES = ("process_cpu_seconds_total", "shop_database_queries_total", "process_resident_memory_bytes")
 
@@ -102,18 +100,6 @@ def endpoints(monkeypatch: pytest.MonkeyPatch) -> type[Endpoints]:
     made = type("TheEndpoints", (Endpoints,), {"builds": {18101: "build-18101", 18102: "build-18102"}, "scrapes": 0, "memory": {}})
     monkeypatch.setattr(measure_steps, "EndpointHook", made)
     return made
-
-
-@pytest.fixture
-def authorized(run: Any, desk: Any, ask: Callable[..., Any]) -> Any:
-    """A run whose load tests the SRE lead has authorized."""
-    run.publish("prerequisites.json", {"status": "ok"})
-    sensor = ProtocolApproval(task_id="await_prerequisite_approvals", step=AUTHORIZATION, evidence=["prerequisites.json"])
-    index = PREREQUISITE_INDEX[AUTHORIZATION]
-    ask(sensor, map_index=index)
-    desk.answer("sre_lead", "demo-sre")
-    ask(sensor, map_index=index)
-    return run
 
 
 def peak(run: Any, *, try_number: int = 1, side: str = "baseline", name: str = PEAK) -> Any:
