@@ -123,16 +123,23 @@ def require_no_regression(comparison: Mapping[str, Any]) -> None:
     The specification's halt: results show regressions that need mitigation before anything is optimized.
     """
     regressed = [
-        f"{f['service']}/{f['metric']} {f['previous']:g} -> {f['current']:g} {f['unit']} (worse by {f['worsening_percent']:g} %)"
+        f"{f['service']}/{f['metric']} {f['previous']:g} -> {f['current']:g} {f['unit']} ({_times_worse(f)})"
         for f in comparison["findings"]
         if f["change"] == Change.REGRESSED
     ]
+    limit = comparison["limit_percent"]
     if regressed:
         raise TelemetryError(
             255, where="baseline", what=f"regressed against {comparison['against']}", got="; ".join(regressed),
-            expected=f"worse by at most {comparison['limit_percent']:g} %",
+            expected=f"at most {1 + limit / 100:g} times worse (regression_limit_percent {limit:g})",
             fix="find what changed since and mitigate it, or raise regression_limit_percent in the protocol file, then start anew",
         )  # fmt: skip
+
+
+def _times_worse(finding: Mapping[str, Any]) -> str:
+    # Less of something and more of something have one scale only as a ratio: a tenth of the throughput is "worse by 90 %".
+    low, high = sorted((finding["previous"], finding["current"]))
+    return "nothing is left" if low == 0 else f"{high / low:.3g} times worse"
 
 
 def _document(findings: Sequence[Finding], *, against: str | None, limit_percent: float) -> dict[str, Any]:

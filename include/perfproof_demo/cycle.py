@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
 
 from perfproof.artifacts import BASELINE_JSON
 from perfproof.config import load_protocol
@@ -33,7 +32,7 @@ from perfproof_demo.monitoring import check_metrics, start_metrics
 from perfproof_demo.processes import running_pid
 from perfproof_demo.progress import Progress, open_store, phase_seconds, tell
 from perfproof_demo.settings import DEFAULT_PORT_BASE, OPTIMIZATION_IDS, DemoSettings, Side
-from perfproof_demo.traffic import renew_lease, start_traffic
+from perfproof_demo.traffic import renew_lease, start_traffic, undisturbed_since
 
 EVIDENCE = Path(".artifacts") / "performance"
 POLL_SECONDS = 1.0
@@ -148,11 +147,12 @@ class Demo:
         return state
 
     def _wait_for_history(self, *, margin: float) -> None:
-        """A baseline needs recorded traffic: waits until the demo's users have been there for its whole window."""
+        """A baseline needs recorded traffic: waits until the demo's users have been there for its whole window.
+
+        They step aside for a load test, so right after a cycle its own silence would be captured as the service's throughput.
+        """
         protocol = load_protocol((self.settings.home / "protocols" / "demo.yaml").read_bytes(), where="demo.yaml")
-        pid = running_pid(self.settings, "traffic")
-        since = psutil.Process(pid).create_time() if pid is not None else time.time()
-        ready = since + protocol.baseline.window_seconds + margin
+        ready = undisturbed_since(self.settings) + protocol.baseline.window_seconds + margin
         if ready > time.time():
             tell(f"letting the shop's users go on for {ready - time.time():.0f} s, so that there is a baseline to capture")
         while time.time() < ready:

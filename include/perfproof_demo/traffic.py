@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import psutil
 
 from perfproof_demo.errors import DemoError
 from perfproof_demo.processes import exclusive, python_arguments, running_pid, start_detached, stop_process
@@ -72,11 +73,14 @@ class Traffic:
         self._quiet_until = 0.0
         self.sent = 0
 
-    async def run(self, *, lease: Path, lease_seconds: float) -> None:
-        """Sends until the lease is gone or older than `lease_seconds`, and never longer than six hours."""
+    async def run(self, *, lease: Path, lease_seconds: float, aside: Path) -> None:
+        """Sends until the lease is gone or older than `lease_seconds`, and never longer than six hours.
+
+        `aside` is touched whenever the users step aside, so that nobody takes the silence for their usual traffic.
+        """
         timeout = aiohttp.ClientTimeout(total=10)
         async with aiohttp.ClientSession(timeout=timeout) as session:
-            watcher = asyncio.create_task(self._watch_others(session))
+            watcher = asyncio.create_task(self._watch_others(session, aside))
             try:
                 await self._send_until_expired(session, lease, lease_seconds)
             finally:
@@ -106,12 +110,13 @@ class Traffic:
         except (aiohttp.ClientError, TimeoutError):
             pass  # a user whose request fails goes on; the shop has counted it
 
-    async def _watch_others(self, session: aiohttp.ClientSession) -> None:
+    async def _watch_others(self, session: aiohttp.ClientSession, aside: Path) -> None:
         while True:
             for url, load in self._watch.items():
                 total = await _requests_served(session, url)
                 if total is not None and load.see(total=total, own=self.sent if url == self._target else 0):
                     self._quiet_until = time.monotonic() + STEP_ASIDE_SECONDS
+                    aside.touch()
             await asyncio.sleep(PROBE_SECONDS)
 
     def _path(self) -> str:
@@ -132,6 +137,22 @@ def renew_lease(settings: DemoSettings) -> None:
     """Lets the traffic go on. Whoever started it calls this every few seconds."""
     settings.run_directory.mkdir(parents=True, exist_ok=True)
     (settings.run_directory / "traffic.lease").touch()
+
+
+def undisturbed_since(settings: DemoSettings) -> float:
+    """Since when the demo's users send without a break, in seconds since the epoch: ahead while they step aside, now if they do not run."""
+    pid = running_pid(settings, NAME)
+    if pid is None:
+        return time.time()
+    since = psutil.Process(pid).create_time()
+    try:
+        return max(since, _aside(settings).stat().st_mtime + STEP_ASIDE_SECONDS)
+    except FileNotFoundError:
+        return since
+
+
+def _aside(settings: DemoSettings) -> Path:
+    return settings.run_directory / "traffic.aside"
 
 
 def start_traffic(settings: DemoSettings, *, rate: float = DEFAULT_RATE, lease_seconds: float = DEFAULT_LEASE_SECONDS) -> int:
@@ -157,6 +178,7 @@ def start_traffic(settings: DemoSettings, *, rate: float = DEFAULT_RATE, lease_s
             f"--lease={settings.run_directory / 'traffic.lease'}",
             f"--lease-seconds={lease_seconds}",
             f"--started={started}",
+            f"--aside={_aside(settings)}",
         ]
         return start_detached(settings, NAME, arguments, environment={}, ready=started.exists)
 
@@ -187,7 +209,7 @@ async def _serve(options: argparse.Namespace) -> None:
         customers=options.customers,
         products=options.products,
     )
-    run = asyncio.create_task(traffic.run(lease=options.lease, lease_seconds=options.lease_seconds))
+    run = asyncio.create_task(traffic.run(lease=options.lease, lease_seconds=options.lease_seconds, aside=options.aside))
     stop = asyncio.create_task(stopping.wait())
     options.started.touch()
     await asyncio.wait({run, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -208,6 +230,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--lease", type=Path, required=True)
     parser.add_argument("--lease-seconds", type=float, default=DEFAULT_LEASE_SECONDS)
     parser.add_argument("--started", type=Path, required=True, help="made when the first request is about to leave")
+    parser.add_argument("--aside", type=Path, required=True, help="touched whenever they step aside for somebody else's load")
     parser.add_argument("--demo-process", required=True, help="what the demo knows this process by")
     asyncio.run(_serve(parser.parse_args(arguments)))
 

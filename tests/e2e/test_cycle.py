@@ -41,6 +41,33 @@ def gates(store: EvidenceStore) -> list[tuple[int, str]]:
     return [(entry.body["gate"], entry.body["outcome"]) for entry in store.of_type(EntryType.GATE_EVALUATED)]
 
 
+def missing_metric(document: dict[str, Any]) -> None:
+    """One metric more that nobody records: seven of eight are 87.5 %, below gate 1's threshold."""
+    document["services"][0]["metrics"].append(
+        {
+            "name": "queue_length", "kind": "utilization", "unit": "count", "direction": "lower_is_better", "source": "prometheus",
+            "query": 'shop_queue_length{instance="$instance"}', "critical": False,
+        }
+    )  # fmt: skip
+
+
+class Halting(Approvers):
+    """Halts at every gate that did not pass."""
+
+
+def test_a_halt_ends_the_run(stage: Stage) -> None:
+    """Gate 1 names the missing metric, the SRE lead halts, nothing of phase 2 happens, and the run is halted."""
+    ending, directory = stage.run(Halting, change=missing_metric)
+    store = evidence(directory)
+    assert ending is Ending.HALTED
+    assert gates(store) == [(1, "FAIL")]
+    result = json.loads(store.read("gate-1-result.json"))
+    assert "queue_length" in result["figures"]["missing_metrics"]
+    assert result["text"].startswith("[RAY GATE FAILED: Baseline Validation Gate]")
+    assert not store.of_type(EntryType.LOADTEST_STARTED)
+    assert store.of_type(EntryType.DECISION_RECORDED)[-1].body["decision"] == "halt"
+
+
 class FirstNothingThenTheChange(Approvers):
     """The engineer first deploys unchanged code; the product owner asks for a retry; then the engineer deploys the change."""
 
@@ -71,33 +98,6 @@ def test_a_gate_that_fails_is_rolled_back_retried_and_passes(stage: Stage) -> No
     found = verify(directory, trust=trust)
     assert found.outcome is Outcome.VERIFIED, found.findings
     assert int(found.figures["checkpoints"]) >= len(evaluated)
-
-
-def missing_metric(document: dict[str, Any]) -> None:
-    """One metric more that nobody records: seven of eight are 87.5 %, below gate 1's threshold."""
-    document["services"][0]["metrics"].append(
-        {
-            "name": "queue_length", "kind": "utilization", "unit": "count", "direction": "lower_is_better", "source": "prometheus",
-            "query": 'shop_queue_length{instance="$instance"}', "critical": False,
-        }
-    )  # fmt: skip
-
-
-class Halting(Approvers):
-    """Halts at every gate that did not pass."""
-
-
-def test_a_halt_ends_the_run(stage: Stage) -> None:
-    """Gate 1 names the missing metric, the SRE lead halts, nothing of phase 2 happens, and the run is halted."""
-    ending, directory = stage.run(Halting, change=missing_metric)
-    store = evidence(directory)
-    assert ending is Ending.HALTED
-    assert gates(store) == [(1, "FAIL")]
-    result = json.loads(store.read("gate-1-result.json"))
-    assert "queue_length" in result["figures"]["missing_metrics"]
-    assert result["text"].startswith("[RAY GATE FAILED: Baseline Validation Gate]")
-    assert not store.of_type(EntryType.LOADTEST_STARTED)
-    assert store.of_type(EntryType.DECISION_RECORDED)[-1].body["decision"] == "halt"
 
 
 class Waiving(Approvers):

@@ -292,6 +292,8 @@ def test_traffic_flows_steps_aside_and_ends_with_its_lease(demo: DemoSettings) -
     try:
         first = served()
         eventually(lambda: served() > first + 20)
+        came = traffic.undisturbed_since(demo)
+        assert came <= time.time()
 
         def quiet() -> bool:
             for _ in range(5):
@@ -304,6 +306,7 @@ def test_traffic_flows_steps_aside_and_ends_with_its_lease(demo: DemoSettings) -
             return True
 
         eventually(quiet, seconds=15)
+        assert traffic.undisturbed_since(demo) > time.time() > came
         assert running_pid(demo, "traffic") is not None
     finally:
         (demo.run_directory / "traffic.lease").unlink()

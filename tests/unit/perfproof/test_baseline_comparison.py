@@ -79,8 +79,18 @@ def test_a_regression_against_the_previous_cycle_halts() -> None:
         require_no_regression(comparison)
     line = str(caught.value)
     assert line.startswith("TEL-255 ")
-    for words in ("api/p95 100 -> 400 ms (worse by 300 %)", "the baseline of 2025-02-16T10:00:00Z", "at most 200 %", "Fix: "):
+    for words in ("api/p95 100 -> 400 ms (4 times worse)", "the baseline of 2025-02-16T10:00:00Z", "at most 3 times worse", "Fix: "):
         assert words in line
+
+
+@pytest.mark.parametrize(("now", "words"), [(20.0, "100 -> 20 ms (5 times worse)"), (0.0, "100 -> 0 ms (nothing is left)")])
+def test_a_loss_is_told_on_the_scale_of_the_limit(now: float, words: str) -> None:
+    """80 % less throughput would read as within a limit of 200 %; as a ratio both are on one scale."""
+    then = document(cell(100.0, direction=HIGHER))
+    comparison = compare_with_previous([document(cell(now, direction=HIGHER))], previous=then, limit_percent=200)
+    with pytest.raises(TelemetryError) as caught:
+        require_no_regression(comparison)
+    assert words in str(caught.value) and "at most 3 times worse (regression_limit_percent 200)" in str(caught.value)
 
 
 def test_the_history_is_compared_by_its_median() -> None:
