@@ -40,6 +40,9 @@ START = datetime(2025, 2, 16, 10, 0, tzinfo=UTC)
 NAMES = (*[m.value for m in Artifact], BASELINE_JSON, *map(gate_result_name, GATE_NAMES), "evidence/measurement.json", "evidence/a.svg")
 PEOPLE = (Asked("product_owner", "Product Owner", (Person("ann", "Ann"),)), Asked("sre_lead", "SRE Lead", (Person("sam", "Sam"),)))
 Row = tuple[str, float, float, float]
+CSV = Artifact.BASELINE_CSV.value
+# As long as a page of rows was before pages were measured, and as wide as rows of load tests.
+TABLE = "".join(",".join(f"{row * column % 9973}.5" for column in range(1, 11)) + "\n" for row in range(501)).encode()
 
 
 def make_cycle(number: int, artifacts: int) -> MemoryBackend:
@@ -57,7 +60,8 @@ def make_cycle(number: int, artifacts: int) -> MemoryBackend:
     store.open_run(genesis=genesis, time=clock, **by)
     for place, name in enumerate(NAMES[:artifacts]):
         document = {"improvement": {"percentage": number % 50}, "verdict": {"label": "proved"}, "values": list(range(200)), "n": number}
-        store.publish(name, document_bytes(document), idem=idempotency("a", name, 0, [], place), time=clock, **by)
+        data = TABLE if name == CSV else document_bytes(document)
+        store.publish(name, data, idem=idempotency("a", name, 0, [], place), time=clock, **by)
     for gate, name in GATE_NAMES.items():
         body = {"gate": gate, "name": name, "outcome": "PASS", "criteria": [], "figures": {}, "text": None, "evidence": [], "result": None}
         store.append(type=EntryType.GATE_EVALUATED, body=body, idem=idempotency("g", name, 0, []), time=clock, **by)
@@ -68,7 +72,7 @@ def make_cycle(number: int, artifacts: int) -> MemoryBackend:
         evidence = (Evidence(NAMES[0], "a" * 64),)
         question = Question(store.run, DAG, run_id, "plan", -1, 0, "Approve the plan?", APPROVAL, PEOPLE, evidence, {"n": number})
         request = open_request(
-            question, attempt=1, roles=("product_owner", "sre_lead"), log_size=size, log_head=head, now=clock, expires_after_days=7
+            question, attempt=1, roles=("product_owner", "sre_lead"), log_size=size, log_head=head, now=clock, expires_after_days=90
         )  # fmt: skip
         store.append(
             type=EntryType.APPROVAL_REQUESTED, body=requested_body(request), idem=idempotency("q", "plan", 0, []), time=clock, **by
@@ -143,7 +147,8 @@ def page_rows(root: Path, runs: list[str]) -> list[Row]:
             ("/?q=…", lambda n: f"/?q=Objective+{n}", 30),
             ("/cycles/…", lambda n: f"/cycles/{runs[n]}", 60),
             ("/cycles/…/artifacts/…", lambda n: f"/cycles/{runs[n]}/artifacts/optimization-plan.json", 60),
-            ("/approvals", lambda _: "/approvals", 20),
+            ("/cycles/…/artifacts/….csv, 500 rows", lambda n: f"/cycles/{runs[n]}/artifacts/{CSV}", 60),
+            ("/approvals, 100 waiting", lambda n: f"/approvals?page={1 + n % 4}", 20),
             ("/trends", lambda _: "/trends", 20),
         ]
         rows = []
@@ -164,7 +169,7 @@ def served(reader: CycleReader) -> Iterator[str]:
     from airflow.api_fastapi.core_api.security import get_user
     from fastapi import FastAPI
 
-    from perfproof_airflow.web import cycles, security
+    from perfproof_airflow.web import cycles, reading, security
     from perfproof_airflow.web.app import create_app
 
     app = create_app()
@@ -172,6 +177,8 @@ def served(reader: CycleReader) -> Iterator[str]:
     overrides[get_user] = lambda: SimpleNamespace(get_id=lambda: "ann", get_name=lambda: "Ann")
     overrides[security.airflow_rights] = lambda: lambda _user, _method, _entity, _dag: True
     overrides[cycles.cycle_reader] = lambda: reader
+    # When the last cycle was made, and everything that waits can still be answered.
+    overrides[reading.now] = lambda: START + timedelta(days=45)
     outer = FastAPI()
     outer.mount("/perfproof", app)
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -12,8 +12,12 @@ from statistics import median
 from typing import Any
 
 BEFORE, AFTER = "#8c6bb1", "#2b8a3e"
-PERCENTILES = (("p50", "#6baed6", "o"), ("p95", "#2171b5", "s"), ("p99", "#08306b", "^"))
+PERCENTILES = (("p50", "#4292c6", "o"), ("p95", "#2171b5", "s"), ("p99", "#08306b", "^"))
 MAX_LABEL = 60
+MAX_LINE = 30
+NARROW = 300.0
+# Inches around everything: the browser of a reader may lack the font that was measured, and a wider one must not be cut.
+ROOM = 0.15
 
 
 def blocks_plot(*, metric: str, unit: str, before: Sequence[float | None], after: Sequence[float | None]) -> bytes:
@@ -34,14 +38,13 @@ def blocks_plot(*, metric: str, unit: str, before: Sequence[float | None], after
     else:
         _nothing(axis, "no block has a value")
     axis.set_xlabel("block of the side, in the order of measuring")
-    axis.set_ylabel(f"{_label(metric)} ({_label(unit)})")
+    _above(axis, metric)
+    axis.set_ylabel(_label(unit))
     return _svg(figure)
 
 
 def load_plot(scenarios: Sequence[Mapping[str, Any]], *, limit_p95: float | None) -> bytes:
     """p50, p95 and p99 of each load scenario, with the target of p95. A percentile without enough samples is left out."""
-    from matplotlib.ticker import NullFormatter, StrMethodFormatter
-
     figure, axis = _figure()
     heights: list[float] = []
     for name, colour, mark in PERCENTILES:
@@ -56,14 +59,15 @@ def load_plot(scenarios: Sequence[Mapping[str, Any]], *, limit_p95: float | None
         if min(heights) > 0:
             # An overloaded scenario is slower by orders of magnitude; a linear axis would flatten the others.
             axis.set_yscale("log")
-            axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
-            axis.yaxis.set_minor_formatter(NullFormatter())
+            _decades(axis.yaxis, heights)
         axis.margins(y=0.12)
         _legend(axis)
     else:
         _nothing(axis, "no scenario has a latency")
     axis.set_xlim(-0.5, max(len(scenarios), 1) - 0.5)
-    axis.set_xticks(range(len(scenarios)), [_label(s.get("scenario")) for s in scenarios])
+    # About seventy characters of the font fit below the axis, side by side.
+    most = min(MAX_LINE, max(6, 70 // max(len(scenarios), 1) - 2))
+    axis.set_xticks(range(len(scenarios)), [_lines(s.get("scenario"), most) for s in scenarios])
     axis.set_ylabel("latency from the intended start (ms)")
     return _svg(figure)
 
@@ -77,6 +81,32 @@ def _label(value: Any) -> str:
     shown = "".join(c if c.isprintable() and not 0xD800 <= ord(c) <= 0xDFFF and ord(c) not in (0xFFFE, 0xFFFF) else "�" for c in str(value))
     cut = shown if len(shown) <= MAX_LABEL else shown[: MAX_LABEL - 1] + "…"
     return cut.replace("$", r"\$")
+
+
+def _lines(value: Any, most: int = MAX_LINE) -> str:
+    """`value`, on two lines of at most `most` characters if it is longer, broken behind a separator where there is one."""
+    shown = str(value)
+    if len(shown) <= most:
+        return _label(shown)
+    near = [place + 1 for place, c in enumerate(shown[:most]) if c in " _-./:" and place > 0]
+    at = near[-1] if near and near[-1] >= most // 3 else most
+    rest = shown[at:].lstrip()
+    return _label(shown[:at].rstrip()) + "\n" + _label(rest if len(rest) <= most else rest[: most - 1] + "…")
+
+
+def _above(axis: Any, name: str) -> None:
+    """A name of others above the plot: beside the axis, a long one would be cut."""
+    axis.set_title(_label(name), loc="left", fontsize=10)
+
+
+def _decades(axis: Any, values: Sequence[float]) -> None:
+    """Figures for a logarithmic axis: within two decades also at 2 and 5, since decades alone would leave one or none."""
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+
+    if max(values) / min(values) < NARROW:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _legend(axis: Any) -> None:
@@ -93,9 +123,14 @@ def _figure() -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
+    _roomy(figure)
     axis = figure.subplots()
     axis.spines[["top", "right"]].set_visible(False)
     return figure, axis
+
+
+def _roomy(figure: Any) -> None:
+    figure.get_layout_engine().set(w_pad=ROOM, h_pad=ROOM / 2)
 
 
 def _svg(figure: Any) -> bytes:

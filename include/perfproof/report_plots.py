@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from perfproof.plots import AFTER, BEFORE, PERCENTILES, _figure, _label, _legend, _nothing, _number, _svg
+from perfproof.plots import AFTER, BEFORE, PERCENTILES, _decades, _figure, _label, _legend, _lines, _nothing, _number, _roomy, _svg
 
 LIMIT = "#c92a2a"
 # From the 1st to the 99th percentile: beyond them single requests decide.
@@ -54,12 +54,9 @@ def latency_plot(*, transaction: str, judged: str, before: Sequence[NDArray[np.f
 
 
 def _wide(axis: Any, values: Sequence[float]) -> None:
-    from matplotlib.ticker import NullFormatter, StrMethodFormatter
-
     if min(values) > 0 and max(values) / min(values) > LOG_FROM:
         axis.set_xscale("log")
-        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
-        axis.xaxis.set_minor_formatter(NullFormatter())
+        _decades(axis.xaxis, values)
 
 
 def intervals_plot(changes: Sequence[Mapping[str, Any]]) -> bytes:
@@ -73,7 +70,7 @@ def intervals_plot(changes: Sequence[Mapping[str, Any]]) -> bytes:
     if not shown:
         _nothing(axis, "no change has a value")
         return _svg(figure)
-    figure.set_size_inches(9, 1.3 + 0.42 * len(shown))
+    figure.set_size_inches(9, 1.4 + 0.45 * len(shown))
     ends = [v for c in shown for key in ("value", "low", "high", "limit") if (v := _number(c.get(key))) is not None]
     least, most = min([*ends, 0.0]), max([*ends, 0.0])
     room = 0.06 * ((most - least) or 1.0)
@@ -89,7 +86,7 @@ def intervals_plot(changes: Sequence[Mapping[str, Any]]) -> bytes:
     axis.axvline(0, color="#555555", linewidth=1)
     axis.set_xlim(least - 2 * room, most + 2 * room)
     axis.set_ylim(len(shown) - 0.4, -0.6)
-    axis.set_yticks(range(len(shown)), [_label(c.get("name")) for c in shown])
+    axis.set_yticks(range(len(shown)), [_lines(c.get("name")) for c in shown])
     axis.set_xlabel("better by percent (points for shares); left of the line is worse")
     if any(_number(c.get("limit")) is not None for c in shown[:1]):
         _legend(axis)
@@ -99,9 +96,9 @@ def intervals_plot(changes: Sequence[Mapping[str, Any]]) -> bytes:
 def load_curve_plot(steps: Sequence[Mapping[str, Any]], *, target_rate: float | None, highest_good: float | None) -> bytes:
     """Latency and answered rate at each offered rate of the stress test, with the rate to be carried and the highest that was good."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
-    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
+    _roomy(figure)
     left, right = figure.subplots(1, 2)
     known = sorted(((rate, s) for s in steps if (rate := _number(s.get("rate"))) is not None), key=lambda pair: pair[0])
     heights: list[float] = []
@@ -113,11 +110,10 @@ def load_curve_plot(steps: Sequence[Mapping[str, Any]], *, target_rate: float | 
     answered = [(rate, given) for rate, step in known if (given := _number(step.get("throughput"))) is not None]
     if heights and min(heights) > 0:
         left.set_yscale("log")
-        left.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
-        left.yaxis.set_minor_formatter(NullFormatter())
+        _decades(left.yaxis, heights)
     if answered:
         rates = [rate for rate, _ in answered]
-        right.plot([0, max(rates)], [0, max(rates)], color="#999999", linewidth=1, linestyle=":", label="all answered")
+        right.plot([0, max(rates)], [0, max(rates)], color="#767676", linewidth=1, linestyle=":", label="all answered")
         right.plot(rates, [given for _, given in answered], "o-", color=AFTER, markersize=6, label="answered")
     for axis, there in ((left, heights), (right, answered)):
         axis.spines[["top", "right"]].set_visible(False)
@@ -126,7 +122,8 @@ def load_curve_plot(steps: Sequence[Mapping[str, Any]], *, target_rate: float | 
             for rate, colour, label in ((target_rate, LIMIT, "to be carried"), (highest_good, AFTER, "highest within targets")):
                 if rate is not None:
                     axis.axvline(rate, color=colour, linewidth=1, linestyle="--", label=label)
-            axis.legend(fontsize=8, frameon=False, loc="best")
+            # Below: inside, it would cover lines that nobody can foresee.
+            axis.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
         else:
             _nothing(axis, "no step has a value")
     left.set_ylabel("latency (ms)")

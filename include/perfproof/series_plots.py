@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 
-from perfproof.plots import AFTER, BEFORE, _figure, _label, _legend, _nothing, _svg
+from perfproof.plots import AFTER, BEFORE, _above, _figure, _label, _legend, _nothing, _svg
 
 CHANGE, OUTLIER = "#c92a2a", "#e8590c"
 LARGEST = 1e290
@@ -32,7 +32,7 @@ def history_plot(*, metric: str, values: Sequence[float], changes: Sequence[int]
     else:
         _nothing(axis, "no value")
     axis.set_xlabel("index")
-    axis.set_ylabel(_label(metric))
+    _above(axis, metric)
     return _svg(figure)
 
 

@@ -62,6 +62,9 @@ def throughput_peak(found: ScalabilityInterval | str, *, tested: float | None) -
     if place.high is None or place.high > tested:
         reason = f"the law peaks within the tested range, but its interval reaches beyond {tested:.4g} requests in service: no knee claimed"
         return _peak(Knee.UNKNOWN, reason, found, tested=tested)
+    if math.isinf(ratio):
+        reason = f"the steps scatter: the peak's interval has no end above, a factor of {MAX_RATIO:g} between its ends is allowed"
+        return _peak(Knee.UNKNOWN, reason, found, tested=tested)
     if ratio > MAX_RATIO:
         reason = f"the steps scatter: the ends of the peak's interval differ by a factor of {ratio:.2g}, {MAX_RATIO:g} allowed"
         return _peak(Knee.UNKNOWN, reason, found, tested=tested)

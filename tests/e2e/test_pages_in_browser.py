@@ -126,6 +126,16 @@ def test_everybody_logs_in_and_finds_the_pages_in_the_navigation(people: People)
         expect(frame.locator("footer")).to_contain_text(f"as {person}")
 
 
+def test_the_navigation_leads_back_to_the_list(people: People) -> None:
+    """Airflow's own entry of the pages, from within one of them: for Airflow that is where it is already."""
+    frame = through_navigation(people, "demo-viewer")
+    for _ in range(2):
+        frame.get_by_role("link", name="Plan a run").click()
+        expect(frame.get_by_role("heading", name="Plan a run", level=1)).to_be_visible()
+        people.page("demo-viewer").get_by_role("link", name="Perfproof", exact=True).click()
+        expect(frame.get_by_role("heading", name="Cycles", level=1)).to_be_visible()
+
+
 def test_an_account_without_rights_reads_what_it_lacks(people: People, stage: Stage) -> None:
     """Airflow lets it log in; our pages answer 403 and say which right is missing, and nothing of any cycle."""
     with people.watch.expecting(401, 403):

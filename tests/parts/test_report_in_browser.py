@@ -172,3 +172,13 @@ def test_paper_cuts_nothing_off(seen: Seen, tmp_path: Path) -> None:
     if reader := shutil.which("pdftotext"):
         told = subprocess.run([reader, "-raw", str(paper), "-"], check=True, capture_output=True, timeout=60).stdout.decode()
         assert f"{len(of_report.CITED) - 1:064x}" in re.sub(r"\s", "", told)
+
+
+@pytest.mark.parametrize("seen", [{"viewport": {"width": PAPER, "height": 1000}}], indirect=True)
+def test_a_digest_takes_one_line_on_paper(seen: Seen) -> None:
+    """A cycle has more than a hundred: broken ones would make the inventory twice as many pages."""
+    seen.page.emulate_media(media="print")
+    # A digest of the test that is no digest is longer.
+    whole = "[...document.querySelectorAll('.inventory .digest')].filter(e => e.dataset.whole.length === 64)"
+    found = seen.page.evaluate(f"{whole}.map(e => e.getClientRects().length)")
+    assert len(found) > 10 and set(found) == {1}

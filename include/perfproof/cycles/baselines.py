@@ -53,8 +53,16 @@ def _series(series: CaptureSeries, changes: Sequence[Mapping[str, Any]]) -> dict
         "points": [{"at": at, "value": value} for at, value in zip(series.starts, values, strict=True)],
         "latest": values[-1] if values else None,
         "changes": [{**record, "words": change_words(record)} for record in own],
-        "svg": series_svg(values, changes=places, title=series.name, unit=series.unit),
+        "svg": series_svg(values, changes=places, title=series.name, unit=series.unit, ends=_ends(series.starts)),
     }
+
+
+def _ends(starts: Sequence[str]) -> tuple[str, str] | None:
+    """The first and the last moment to the minute."""
+    if not starts:
+        return None
+    first, last = (f"{start[:16].replace('T', ' ')} UTC" for start in (starts[0], starts[-1]))
+    return first, last
 
 
 def _window(document: Mapping[str, Any], key: str) -> str | None:

@@ -27,15 +27,26 @@ def trends(summaries: Sequence[Mapping[str, Any]], *, promised: Iterable[Any]) -
     records: list[dict[str, Any]] = []
     for document in promised:
         records = carried(records, [found for r in mappings(document, "records") if (found := _record(r)) is not None])
-    gains = [(r["promised_percent"], r["realized_percent"]) for r in records]
     return {
         "improvements": improvements,
         "gains": {"records": records, "by_cause": gains_by_cause(records)},
-        "improvement_svg": series_svg([i["improvement_percent"] for i in improvements], title="Improvement by cycle", unit="%")
+        "improvement_svg": series_svg(
+            [i["improvement_percent"] for i in improvements], title="Improvement by cycle", unit="%", ends=_days(improvements, "started_at")
+        )
         if improvements
         else None,
-        "gains_svg": pairs_svg(gains, title="Promised and realized gain", unit="%") if records else None,
-    }
+        "gains_svg": pairs_svg(
+            [(r["promised_percent"], r["realized_percent"]) for r in records], title="Promised and realized gain", unit="%",
+            ends=_days(records, "validated_at"),
+        )
+        if records
+        else None,
+    }  # fmt: skip
+
+
+def _days(items: Sequence[Mapping[str, Any]], key: str) -> tuple[str, str]:
+    first, last = (str(items[place].get(key) or "")[:10] for place in (0, -1))
+    return first, last
 
 
 def _record(record: Mapping[str, Any]) -> dict[str, Any] | None:

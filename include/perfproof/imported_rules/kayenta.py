@@ -120,9 +120,9 @@ def _classified(metric: Metric, before: Sequence[float], after: Sequence[float])
     bound = TOLERANCE * abs(change.estimate)
     size = canary.effectSize
     if canary.direction is not Way.DECREASE and change.low > bound and effect >= size.increase:
-        return result(Classification.HIGH, f"effect {effect:.4g}, allowed {size.increase:g}", change, effect)
+        return result(Classification.HIGH, f"effect {_told(effect)}, allowed {size.increase:g}", change, effect)
     if canary.direction is not Way.INCREASE and change.high < -bound and effect <= size.decrease:
-        return result(Classification.LOW, f"effect {effect:.4g}, allowed {size.decrease:g}", change, effect)
+        return result(Classification.LOW, f"effect {_told(effect)}, allowed {size.decrease:g}", change, effect)
     undecided = _undecided(x, y, change)
     return result(
         Classification.UNDECIDED if undecided else Classification.PASS, undecided or "no change beyond what is allowed", change, effect
@@ -158,6 +158,10 @@ def _effect(canary: Canary, x: Sequence[float], y: Sequence[float]) -> float:
         # The ratio, for a mean above zero; below zero it would turn the direction round.
         return 1 + (after - before) / abs(before)
     return 1.0 if not after else math.copysign(math.inf, after)
+
+
+def _told(effect: float) -> str:
+    return f"{effect:.4g}" if math.isfinite(effect) else "without a bound (the mean before is zero)"
 
 
 def _group_score(kinds: Sequence[Classification]) -> Range:

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from perfproof.config import Mode
 from perfproof.judging.error_counts import Blocks, bursts_of, checked_counts, pooled, without_requests
-from perfproof.judging.phrases import confidence_text, figure, too_few
+from perfproof.judging.phrases import between, confidence_text, figure, too_few
 from perfproof.judging.verdicts import TargetLabel, TargetVerdict, blocks_at_least
 from perfproof.statistics.counts import ratio, with_estimated_variance
 from perfproof.statistics.percent_change import exact, improvement
@@ -62,7 +62,7 @@ def judge_error_rate_target(
         label = TargetLabel.SHORT if mode is Mode.POINT else TargetLabel.INCONCLUSIVE
     text = f"{new[0]} errors in {new[1]} requests after {old[0]} in {old[1]}, {figure(float(change), bound=threshold_percent)} % fewer"
     if enough:
-        text += f" ({confidence_text(confidence)} interval {figure(low)} to {figure(high)} %)."
+        text += f" ({confidence_text(confidence)} interval {between(low, high, '%')})."
     else:
         text += ". With so few blocks nothing is known of the noise." if mode is Mode.POINT else f". {too_few(blocks, needed)}"
     return replace(

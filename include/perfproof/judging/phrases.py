@@ -6,6 +6,9 @@ import math
 
 from perfproof.statistics.sample_size import MOST_BLOCKS
 
+# A ratio beyond this says that one side hardly varies; its digits would say nothing more.
+MOST_TIMES = 1000
+
 
 def figure(value: float, *, bound: float | None = None) -> str:
     """`value` with one decimal, or with as many as it takes to see on which side of `bound` it lies."""
@@ -26,8 +29,21 @@ def confidence_text(confidence: float) -> str:
     return f"{plain(round(percent, 1) if percent < 99.9 else percent)} %"
 
 
+def between(low: float, high: float, unit: str, *, bound: float | None = None) -> str:
+    """`2.2 to 3.1 %`; an end at infinity in words: `2.2 % or more`, `up to 3.1 %`, `without ends`."""
+    if not math.isfinite(low) and not math.isfinite(high):
+        return "without ends"
+    if not math.isfinite(low):
+        return f"up to {figure(high, bound=bound)} {unit}"
+    if not math.isfinite(high):
+        return f"{figure(low, bound=bound)} {unit} or more"
+    return f"{figure(low, bound=bound)} to {figure(high, bound=bound)} {unit}"
+
+
 def worse_or_better(value: float, unit: str, *, bound: float | None = None) -> str:
-    """`2.2 % worse` or `3.1 % better`."""
+    """`2.2 % worse` or `3.1 % better`; `worse without a bound` at infinity."""
+    if math.isinf(value):
+        return f"{'better' if value < 0 else 'worse'} without a bound"
     text = figure(abs(value), bound=bound)
     return f"{text} {unit} {'better' if value < 0 else 'worse'}"
 
@@ -55,7 +71,10 @@ def dependent(autocorrelation: float, effective: float, blocks: int) -> str:
 
 def spread_warning(ratio: float, p: float) -> str:
     """That the candidate varies differently, as a sentence."""
-    if ratio == math.inf:
+    if not math.isfinite(ratio):
         return f"The candidate's blocks vary, the baseline's do not (p {p:.2g})."
-    times, word = (ratio, "more") if ratio > 1 else (1 / ratio if ratio > 0 else math.inf, "less")
-    return f"The candidate's blocks vary {times:.1f} times {word} than the baseline's (p {p:.2g}), whatever their median does."
+    if ratio <= 0:
+        return f"The baseline's blocks vary, the candidate's do not (p {p:.2g}), whatever their median does."
+    times, word = (ratio, "more") if ratio > 1 else (1 / ratio, "less")
+    often = f"{times:.1f}" if times <= MOST_TIMES else f"over {MOST_TIMES}"
+    return f"The candidate's blocks vary {often} times {word} than the baseline's (p {p:.2g}), whatever their median does."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perfproof.config import Mode
 from perfproof.judging.evidence import Evidence
-from perfproof.judging.phrases import confidence_text, dependent, figure, more_blocks, plain, too_few
+from perfproof.judging.phrases import between, confidence_text, dependent, figure, more_blocks, plain, too_few
 from perfproof.judging.verdicts import NO_NOISE, TargetLabel, TargetVerdict, blocks_at_least
 
 
@@ -25,8 +25,8 @@ def target_reason(verdict: TargetVerdict, evidence: Evidence, *, mode: Mode, eno
     if quiet:
         compared = "reaches" if verdict.meets_threshold else "is below"
         return f"{text}, which {compared} {plain(bound)} %. {NO_NOISE}"
-    low, high = figure(verdict.ci_low, bound=bound), figure(verdict.ci_high, bound=bound)
-    text += f" ({confidence_text(verdict.level or verdict.confidence)} interval {low} to {high} %"
+    ends = between(verdict.ci_low, verdict.ci_high, "%", bound=bound)
+    text += f" ({confidence_text(verdict.level or verdict.confidence)} interval {ends}"
     text += f", {verdict.blocks[0]} and {verdict.blocks[1]} blocks{' in pairs' if evidence.paired else ''}"
     if evidence.stretch > 1.05:
         text += f", {evidence.stretch:.1f} times as wide since neighbouring blocks resemble each other"

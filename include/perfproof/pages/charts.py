@@ -17,9 +17,10 @@ from perfproof.announcements import one_line
 from perfproof.cycles.series_svg import Scale
 
 WIDTH, HEIGHT = 720, 260
-LEFT, RIGHT, TOP, BOTTOM = 70, 120, 14, 40
+LEFT, RIGHT, TOP, BOTTOM = 70, 120, 24, 40
 ROW = 34
-LABEL, AXIS = 28, 100
+# Characters on a line of a name on the left, of one on the right, and of an axis' name.
+LABEL, BESIDE, AXIS = 28, 16, 100
 LARGEST = 1e290
 DASHES = {"pp-a": "", "pp-b": ' stroke-dasharray="7 3"', "pp-c": ' stroke-dasharray="2 3"'}
 
@@ -73,14 +74,14 @@ def lines_chart(lines: Sequence[Line], *, title: str, x_label: str, y_label: str
         for line, points in zip(lines, known, strict=True)
         if points
     ]
-    labels = _apart([drawn[-1][1] + 4 for _, drawn in shown])
+    labels = _apart([drawn[-1][1] + 4 for _, drawn in shown], 26 if any(len(line.name) > BESIDE for line, _ in shown) else 14)
     for (line, drawn), label in zip(shown, labels, strict=True):
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py in drawn)
         dashes = DASHES.get(line.kind, "")
         parts.append(
             f'<g class="{line.kind}"><polyline points="{path}" fill="none" stroke="currentColor" stroke-width="2"{dashes}/>'
             + "".join(_dot(px, py) for px, py in drawn)
-            + _text(WIDTH - RIGHT + 8, label, line.name)
+            + _name(WIDTH - RIGHT + 8, label, line.name, BESIDE)
             + "</g>"
         )
     return _svg("".join(parts), HEIGHT, title)
@@ -125,7 +126,7 @@ def intervals_chart(rows: Sequence[Interval], *, title: str, unit: str) -> str |
     low, high = min(0.0, *ends), max(0.0, *ends)
     x = Scale(low, high, left, WIDTH - 90)
     parts = [f'<line class="pp-grid" x1="{x(0.0):.1f}" x2="{x(0.0):.1f}" y1="{TOP}" y2="{height - BOTTOM}" stroke="currentColor"/>']
-    parts += _marks({low, 0.0, high}, x, height - BOTTOM + 16)
+    parts += _marks({low, 0.0, high}, x, height - BOTTOM + 16, first=0.0)
     parts.append(_text((left + WIDTH - 90) / 2, height - 6, unit, "middle", AXIS))
     for place, row in enumerate(rows):
         y = TOP + ROW * place + ROW / 2
@@ -135,7 +136,7 @@ def intervals_chart(rows: Sequence[Interval], *, title: str, unit: str) -> str |
             bar = f'<line x1="{begin:.1f}" x2="{end:.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke="currentColor" stroke-width="3"/>'
             bar += "".join(_tick(at, y) for at, known in ((begin, row.low), (end, row.high)) if known is not None)
         middle = "" if row.middle is None else _dot(x(row.middle), y, 5)
-        parts.append(f'<g class="{row.tone}">{bar}{middle}</g>' + _text(left - 10, y + 4, row.name, "end"))
+        parts.append(f'<g class="{row.tone}">{bar}{middle}</g>' + _name(left - 10, y + 4, row.name, LABEL, "end"))
         if row.limit is not None:
             at = x(row.limit)
             parts.append(
@@ -164,11 +165,11 @@ def _apart(heights: Sequence[float], distance: float = 14) -> list[float]:
     return found
 
 
-def _marks(values: set[float], x: Scale, y: float) -> list[str]:
-    """The values of an axis, without those that would cover one that is there; both ends first."""
+def _marks(values: set[float], x: Scale, y: float, *, first: float | None = None) -> list[str]:
+    """The values of an axis, without those that would cover one that is there; `first` before both ends."""
     found: list[tuple[float, str]] = []
     ordered = sorted(values)
-    for value in dict.fromkeys([ordered[0], ordered[-1], *ordered]):
+    for value in dict.fromkeys([*(() if first is None else (first,)), ordered[0], ordered[-1], *ordered]):
         at = x(value)
         if all(abs(at - other) > 44 for other, _ in found):
             found.append((at, _text(at, y, f"{value:.4g}", "middle")))
@@ -180,7 +181,7 @@ def _frame(x_label: str, y_label: str) -> str:
     return (
         f'<path class="pp-grid" d="M{LEFT} {TOP}V{bottom}H{WIDTH - RIGHT}" fill="none" stroke="currentColor"/>'
         + _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, x_label, "middle", AXIS)
-        + _text(LEFT + 6, TOP + 8, y_label)
+        + _text(LEFT - 6, TOP - 10, y_label, "start", AXIS)
     )
 
 
@@ -202,6 +203,16 @@ def _tick(x: float, y: float) -> str:
 
 def _text(x: float, y: float, text: str, anchor: str = "start", limit: int = LABEL) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" font-size="12" fill="currentColor" text-anchor="{anchor}">{_escaped(text, limit)}</text>'
+
+
+def _name(x: float, y: float, name: str, most: int, anchor: str = "start") -> str:
+    """A name at the height of `y`: on two lines if it has more than `most` characters, broken behind a separator if there is one."""
+    shown = one_line(name, limit=AXIS)
+    if len(shown) <= most:
+        return _text(x, y, shown, anchor, most)
+    near = [place + 1 for place, c in enumerate(shown[:most]) if c in " _-./:" and place > 0]
+    at = near[-1] if near and near[-1] >= most // 3 else most
+    return _text(x, y - 6, shown[:at].rstrip(), anchor, most) + _text(x, y + 7, shown[at:].lstrip(), anchor, most)
 
 
 def _svg(inner: str, height: float, title: str) -> str:

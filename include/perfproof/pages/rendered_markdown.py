@@ -93,9 +93,12 @@ class _Writer:
             elif token.type == "table_open":
                 self._tables += 1
                 named = html.escape(shown(self._heading)[:120]) or f"Table {self._tables}"
-                written.append(f'<div class="scroll" role="region" tabindex="0" aria-label="{named}, table {self._tables}"><table>')
+                written.append(f'<div class="scroll" role="group" tabindex="0" aria-label="{named}, table {self._tables}"><table>')
             elif token.type == "table_close":
                 written.append("</table></div>")
+            elif _is_empty_head(tokens, place):
+                # A heading that says nothing is a cell.
+                written.append("<td>" if token.nesting > 0 else "</td>")
             elif token.type == "td_open" and len(tokens[place + 1].content) > WORDS:
                 written.append('<td class="words">')
             else:
@@ -178,6 +181,12 @@ def shown(text: str, *, lines: bool = False) -> str:
     return "".join(
         c if c.isprintable() or (lines and c == "\n") else "    " if c == "\t" else c.encode("unicode_escape").decode() for c in text
     )  # fmt: skip
+
+
+def _is_empty_head(tokens: Sequence[Token], place: int) -> bool:
+    """Whether the token at `place` opens or closes a heading of a table without text."""
+    inside = {"th_open": place + 1, "th_close": place - 1}.get(tokens[place].type)
+    return inside is not None and not tokens[inside].content.strip()
 
 
 def _text_of(token: Token) -> str:

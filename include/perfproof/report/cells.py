@@ -44,8 +44,9 @@ def file_link(name: str, known: Known) -> str:
 
 
 def _digest(item: Item, *, short: int) -> str:
-    whole = html.escape(md.visible(item.sha256))
-    return f'<code class="digest" title="sha256 {whole}" data-whole="{whole}"><span>{html.escape(item.sha256[:short])}…</span></code>'
+    whole = md.visible(item.sha256)
+    shown = html.escape(whole)
+    return f'<code class="digest" title="sha256 {shown}" data-whole="{shown}"><span>{html.escape(whole[:short])}…</span></code>'
 
 
 class Links:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from perfproof.judging.verdicts import Scale
 from perfproof.report.blocks import figure, percent
 from perfproof.report.minute import true_range
 
@@ -12,6 +13,7 @@ LATENCY = "evidence/latency-distribution.svg"
 INTERVALS = "evidence/change-intervals.svg"
 GAINS = "evidence/gain-history.svg"
 CURVE = "evidence/capacity-curve-"
+POINTS = " (points)"
 # The first word that a name holds decides.
 CAPTIONS = {
     CURVE: "Latency and answered rate as the offered rate climbs (stress test, before the change)",
@@ -51,7 +53,10 @@ def changes(validation: Mapping[str, Any]) -> list[dict[str, Any]]:
     for guard in validation.get("guards") or ():
         # A worsening turned round: its upper end is the lower end of what got better.
         value, low, high, margin = (_negative(guard.get(key)) for key in ("worsening", "ci_high", "ci_low", "margin_percent"))
-        unit = " (points)" if "points" in str(guard.get("scale")) else ""
+        if guard.get("scale") == Scale.UNIT.value:
+            # In ms or MiB, from zero: it has no place on an axis of percent.
+            value = low = high = None
+        unit = POINTS if "points" in str(guard.get("scale")) else ""
         found.append({"name": f"{guard.get('metric')}{unit}", "value": value, "low": low, "high": high, "limit": margin})
     return found
 
@@ -81,9 +86,10 @@ def descriptions(
 
 def _change(change: Mapping[str, Any]) -> str:
     if not isinstance(change["value"], int | float):
-        return "not known."
+        return "no percentage."
+    unit = "points" if change["name"].endswith(POINTS) else "percent"
     ends = " to ".join("open" if change[end] is None else f"{change[end]:.4g}" for end in ("low", "high"))
-    return f"{change['value']:+.4g} percent, interval {ends}."
+    return f"{change['value']:+.4g} {unit}, interval {ends}."
 
 
 def _sides(validation: Mapping[str, Any]) -> str:

@@ -35,6 +35,12 @@ def card(approval: Mapping[str, Any], *, viewer: Viewer, now: datetime, cycle: M
     return Card(approval=approval, cycle=cycle, mine=mine, mark=mark, why=why, overdue=_is_over(approval.get("expires_at"), now))
 
 
+def could_answer(approval: Mapping[str, Any], *, viewer: Viewer, now: datetime) -> bool:
+    """Whether the rules are worth asking: False for whoever the request does not name, and once its time is over. They refuse both."""
+    named = any(one["id"] == viewer.id for role in approval["roles"] for one in (*role["people"], *role["deputies"]))
+    return named and not _is_over(approval.get("expires_at"), now)
+
+
 def _is_over(moment: Any, now: datetime) -> bool:
     try:
         return datetime.fromisoformat(str(moment)) <= now

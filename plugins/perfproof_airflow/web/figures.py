@@ -23,7 +23,7 @@ def figure(value: Any) -> str | Markup:
         return _grouped(f"{value:,}")
     if isinstance(value, float):
         if not math.isfinite(value):
-            return "not a number"
+            return "not a number" if math.isnan(value) else "without a bound"
         if abs(value) >= 1000:
             return _grouped(f"{value:,.0f}")
         return f"{value:.4g}"

@@ -277,6 +277,14 @@ def test_relative_links_lead_somewhere(name: str) -> None:
             assert anchor in anchors(target.read_text(encoding="utf-8")), link
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_row_of_a_table_belongs_to_one(name: str) -> None:
+    """A blank line ends a table: what follows it would be shown as a line of bars."""
+    lines = re.sub(r"^```.*?^```", "", read(name), flags=re.MULTILINE | re.DOTALL).split("\n")
+    begins = [place for place, line in enumerate(lines) if line.startswith("|") and not lines[place - 1].startswith("|")]
+    assert [lines[place] for place in begins if not re.fullmatch(r"\|[\s:|-]+\|", lines[place + 1])] == []
+
+
 def anchors(text: str) -> set[str]:
     """The anchors that GitHub gives the headings of a Markdown text."""
     headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)

@@ -10,6 +10,7 @@ import pytest
 
 from perfproof.plots import blocks_plot, load_plot
 from perfproof.report.svg import inline_svg
+from perfproof.report_plots import intervals_plot, load_curve_plot
 
 HOSTILE = "$\\frac{1}{0}$ <script>x</script> & \x1b[31m \x00 \ud800 " + "long " * 50
 
@@ -74,3 +75,53 @@ def test_names_of_others_are_plain_text() -> None:
     ):
         assert "\\frac" in words(drawn) and "<script" not in drawn.decode() and b"\x1b" not in drawn
         assert inline_svg(drawn, prefix="p1-") is not None
+
+
+def lines(svg: bytes) -> list[str]:
+    """The texts of a picture, one for each line."""
+    return [str(one.text) for one in ET.fromstring(svg).iter() if one.tag.endswith("}text")]  # noqa: S314  a picture of this test
+
+
+LONG = "checkout_service_orders_history_latency_p99_production"
+
+
+def test_a_long_metric_stands_on_two_lines_beside_its_interval() -> None:
+    """Not cut before its end says which metric it is, and not so long that the plot has no room."""
+    shown = lines(intervals_plot([{"name": LONG, "value": 3.0, "low": 1.0, "high": 4.0, "limit": None}, {"name": "rss", "value": 1.0}]))
+    first = next(text for text in shown if text.startswith("checkout"))
+    assert first + shown[shown.index(first) + 1] == LONG and "rss" in shown
+    assert all(len(text) <= 70 for text in shown)
+
+
+def test_a_name_without_separators_is_broken_anyway_and_its_rest_is_marked_as_cut() -> None:
+    """Ninety letters: thirty, twenty-nine and an ellipsis."""
+    shown = lines(intervals_plot([{"name": "x" * 90, "value": 3.0}]))
+    assert "x" * 30 in shown and "x" * 29 + "…" in shown
+
+
+def test_scenarios_with_long_names_stand_side_by_side() -> None:
+    """No label is wider than the part of the axis that it has."""
+    shown = lines(load_plot([load(f"a scenario with a long name {place}", 1.0, 2.0, 3.0) for place in range(6)], limit_p95=None))
+    assert all(len(text) <= 9 for text in shown if text.startswith(("a scen", "with")))
+
+
+def test_a_long_metric_stands_above_the_plot_of_its_blocks() -> None:
+    """Turned beside the axis it would be longer than the axis."""
+    shown = lines(blocks_plot(metric=LONG, unit="ms", before=[1.0], after=[2.0]))
+    assert LONG in shown and "ms" in shown
+
+
+def test_a_logarithmic_axis_has_figures_to_read() -> None:
+    """From 120 to 800 ms there is no power of ten at all."""
+    shown = lines(load_plot([load("peak", 120.0, 300.0, 800.0)], limit_p95=None))
+    assert {"200", "500"} <= set(shown)
+
+
+def test_the_legend_of_a_load_curve_is_not_in_the_plot() -> None:
+    """Below both axes: where lines run cannot be foreseen."""
+    drawn = load_curve_plot(
+        [{"rate": 10, "p95": 20.0, "throughput": 10}, {"rate": 20, "p95": 900.0, "throughput": 15}], target_rate=15, highest_good=10
+    )
+    places = {str(one.text): one.attrib for one in ET.fromstring(drawn).iter() if one.tag.endswith("}text")}  # noqa: S314  of this test
+    heights = {name: float(where["y"]) for name, where in places.items()}
+    assert all(heights[name] > heights["offered (requests/s)"] for name in ("p95", "to be carried", "answered", "highest within targets"))

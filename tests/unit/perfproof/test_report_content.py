@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from modules import load
 
@@ -184,6 +184,7 @@ HOSTILE_TEXT = st.lists(st.one_of(st.sampled_from(FRAGMENTS), st.text(max_size=8
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(text=HOSTILE_TEXT)
+@example(text="\ud800")
 def test_no_text_of_others_changes_what_a_browser_builds(text: str) -> None:
     """Oracle: the same report with a harmless text in the same places has the same elements in the same order."""
     pages = []
@@ -229,6 +230,18 @@ def test_changes_turn_a_worsening_round() -> None:
     assert [tuple(c.values()) for c in found] == [
         ("p95 (target)", 30.0, 20.0, None, 15), ("cpu", -3.0, -5.0, -1.0, -5.0), ("errors (points)", None, -0.5, None, -0.5),
     ]  # fmt: skip
+
+
+def test_a_change_from_zero_is_not_on_the_axis_of_percent() -> None:
+    """Two milliseconds are not two percent; points are called points, also for those who hear the picture."""
+    unit = {
+        "metric": "queue", "worsening": 2.0, "ci_low": 1.0, "ci_high": 3.0, "margin_percent": None, "scale": "the unit of the metric",
+    }  # fmt: skip
+    share = {"metric": "errors", "worsening": 0.2, "ci_low": 0.1, "ci_high": 0.5, "margin_percent": 0.5, "scale": "percentage points"}
+    validation = {"target_metric": "p95", "verdict": {}, "guards": [unit, share]}
+    assert [tuple(c.values()) for c in changes(validation)][1] == ("queue", None, None, None, None)
+    told = descriptions([INTERVALS], validation=validation, capacity={}, profiles=[])[INTERVALS]
+    assert told == "p95 (target): no percentage. queue: no percentage. errors (points): -0.2 points, interval -0.5 to -0.1."
 
 
 def test_captions_and_descriptions_belong_to_their_pictures() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,6 +42,15 @@ def test_a_peak_whose_interval_leaves_the_tested_range_is_not_claimed() -> None:
     """The last step is barely beyond the peak, so it may as well lie beyond that step."""
     found = peak_of([1, 2, 4, 6, 8, 10], coherency=0.0105, noise=0.03)
     assert found["status"] == Knee.UNKNOWN and found["throughput"] is None and "no knee claimed" in found["reason"]
+
+
+def test_a_peak_whose_interval_has_no_end_says_so() -> None:
+    """Scattering steps leave the highest throughput open above; the reason names no factor of inf."""
+    found = scalability_interval([1, 2, 4, 8, 12, 16, 24], throughput=[95, 180, 320, 500, 560, 570, 500])
+    assert not isinstance(found, str)
+    open_above = replace(found, highest_throughput=replace(found.highest_throughput, high=None))
+    told = throughput_peak(open_above, tested=24.0)
+    assert told["status"] == Knee.UNKNOWN and "no end above" in told["reason"] and "inf" not in told["reason"]
 
 
 def test_no_fit_is_unknown_with_its_reason() -> None:

@@ -36,6 +36,21 @@
     around.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
   });
 
+  // Airflow's own entry of these pages names the address where it is already, and then does nothing: the frame goes back to the list itself.
+  if (around) {
+    const outside = around.document;
+    const back = (event) => {
+      const link = event.target instanceof around.Element ? event.target.closest("a[href]") : null;
+      const list = document.querySelector("nav a[data-list]");
+      if (!link || !list || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+      const there = new URL(link.href);
+      const here = around.location;
+      if (there.origin === here.origin && there.pathname === here.pathname && there.pathname.endsWith("/plugin/perfproof")) window.location.assign(list.href);
+    };
+    window.addEventListener("pageshow", () => outside.addEventListener("click", back, true));
+    window.addEventListener("pagehide", () => outside.removeEventListener("click", back, true));
+  }
+
   document.addEventListener("click", async (event) => {
     const button = event.target instanceof Element ? event.target.closest("button[data-copy]") : null;
     if (!button) return;

@@ -155,6 +155,16 @@ def test_growth_from_zero_is_not_a_pass() -> None:
     assert one([0.0] * 8, [5.0, 6, 7, 5, 6, 7, 5, 6], direction="increase", effectSize={"allowedIncrease": 1.5}) is Classification.HIGH
 
 
+def test_an_effect_from_zero_is_told_in_words() -> None:
+    """Its ratio is infinite, which nobody should have to read."""
+    found = judged(
+        metric("m", direction="increase", effectSize={"allowedIncrease": 1.5}),
+        before={"m": [0.0] * 8},
+        after={"m": [5.0, 6, 7, 5, 6, 7, 5, 6]},
+    )  # fmt: skip
+    assert found.metrics[0].reason == "effect without a bound (the mean before is zero), allowed 1.5"
+
+
 def test_sparse_counts_are_not_a_pass() -> None:
     """One error in twenty becomes eight in twenty: most values are equal, so ranks see nothing."""
     assert one([0.0] * 19 + [1.0], [0.0] * 14 + [1.0] * 6, direction="increase") is Classification.UNDECIDED

@@ -101,3 +101,38 @@ def test_a_picture_says_in_words_what_it_is() -> None:
     root = drawn(str(sides_chart([1.0], [2.0], title="p95 of each block", unit="ms")))
     assert root.attrib["role"] == "img" and root.findtext("{*}title") == "p95 of each block"
     assert root.attrib["viewBox"].startswith(f"0 0 {WIDTH} ")
+
+
+def texts(svg: str | None) -> list[ET.Element]:
+    return [one for one in drawn(str(svg)).iter() if one.tag.endswith("}text")]
+
+
+LONG = "checkout_service_orders_history_latency_p99"
+
+
+def test_long_names_stand_on_two_lines_inside_the_picture() -> None:
+    """Beside an interval and at the end of a line, with twelve units a letter at most seven wide."""
+    intervals = intervals_chart([Interval(LONG, 1.0, 2.0, 1.5, None, "pp-good")], title="t", unit="%")
+    lines = lines_chart([Line("highest within targets", "pp-a", ((1.0, 2.0), (2.0, 3.0)))], title="t", x_label="x", y_label="y")
+    for svg, name in ((intervals, LONG), (lines, "highest within targets")):
+        shown = texts(svg)
+        place = next(at for at, one in enumerate(shown) if str(one.text) and name.startswith(str(one.text)) and len(str(one.text)) > 5)
+        assert (str(shown[place].text) + str(shown[place + 1].text)).replace(" ", "") == name.replace(" ", "")
+        for one in shown[place : place + 2]:
+            x, width = float(one.attrib["x"]), 7 * len(str(one.text))
+            assert (x - width >= -8) if one.attrib["text-anchor"] == "end" else (x + width <= WIDTH + 8)
+
+
+def test_zero_is_named_on_the_axis_of_intervals() -> None:
+    """Where better ends and worse begins; an end of the axis that is close to it gives way."""
+    svg = intervals_chart([Interval("cpu", -98.3, 3.0, -40.0, 5.0, "pp-good")], title="t", unit="percent")
+    shown = [one.text for one in texts(svg)]
+    assert "0" in shown and "-98.3" in shown and "5" not in shown
+
+
+def test_the_unit_of_a_height_is_above_the_lines() -> None:
+    """The highest line of the grid would strike it through."""
+    svg = lines_chart([Line("p50", "pp-a", ((1.0, 2.0), (2.0, 300.0)))], title="t", x_label="x", y_label="milliseconds")
+    (unit,) = [one for one in texts(svg) if str(one.text).startswith("milliseconds")]
+    highest = min(float(one.attrib["y1"]) for one in drawn(str(svg)).iter() if "y1" in one.attrib)
+    assert float(unit.attrib["y"]) < highest - 3

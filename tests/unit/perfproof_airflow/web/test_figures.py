@@ -15,7 +15,7 @@ from perfproof_airflow.web.figures import duration, figure, moment
     [
         (None, "–"), (True, "yes"), (0, "0"), (12345, "12\u202f345"), (81.3491, "81.35"), (0.000123456, "0.0001235"),
         (1234567.8, "1\u202f234\u202f568"),
-        (float("nan"), "not a number"), (float("-inf"), "not a number"), ("text", "text"),
+        (float("nan"), "not a number"), (float("-inf"), "without a bound"), (float("inf"), "without a bound"), ("text", "text"),
     ],
 )  # fmt: skip
 def test_a_figure_has_four_digits_that_matter(value: Any, shown: str) -> None:

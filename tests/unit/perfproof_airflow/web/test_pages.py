@@ -229,6 +229,67 @@ def test_a_request_that_is_over_is_said_to_be_overdue() -> None:
     assert "Overdue" not in pages().client.get("/perfproof/approvals").text
 
 
+def test_many_requests_are_paged_and_the_own_ones_come_first() -> None:
+    """Sixty wait, thirty of them for the viewer: 25 a page, totals beside the headings, and a link to the next page."""
+    nobody = [{**role, "people": [{"id": "else", "name": "Else"}], "deputies": []} for role in approval()["roles"]]
+    asked = [
+        approval(request_id=f"r{place:02d}", seq=place, step=f"step_{place:02d}", **({} if place % 2 else {"roles": nobody}))
+        for place in range(60)
+    ]  # fmt: skip
+    client = pages(reader=Reader(approvals=asked)).client
+    first, second, third = (Elements(client.get(f"/perfproof/approvals?page={number}").text) for number in (1, 2, 3))
+    assert [len(page.all("article")) for page in (first, second, third)] == [25, 25, 10]
+    assert "You can answer (25 or more)" in first.words and "Others are asked" not in first.words
+    assert "You can answer (30)" in second.words and "Others are asked (30)" in second.words
+    assert "You can answer (30)" not in third.words and "Page 3 of 3" in third.words
+    steps = [word for page in (first, second, third) for word in re.findall(r"Step (\d\d) Waiting", page.words)]
+    assert steps == [f"{place:02d}" for place in (*range(1, 60, 2), *range(0, 60, 2))]
+    hrefs = [str(one.attributes["href"]) for one in first.all("a") if one.attributes.get("rel") == "next"]
+    assert hrefs == ["/perfproof/approvals?page=2"]
+    assert "Page 3 of 3" in Elements(client.get("/perfproof/approvals?page=99").text).words
+
+
+def test_the_rules_are_not_asked_about_everybody_on_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of sixty requests that name others only, those of the page are examined: each takes half a millisecond."""
+    from perfproof_airflow.web import cards
+
+    asked: list[str] = []
+
+    def answer(found: Any, **_person: Any) -> tuple[bool, str, str | None]:
+        asked.append(found["request_id"])
+        return False, "it names others", None
+
+    monkeypatch.setattr(cards, "can_answer", answer)
+    found = Reader(approvals=[approval(request_id=f"r{place}", seq=place) for place in range(60)])
+    assert pages(reader=found, user="outsider").client.get("/perfproof/approvals").status_code == 200
+    assert asked == [f"r{place}" for place in range(25)]
+
+
+def test_the_rules_are_asked_no_further_than_the_page_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixty requests that the viewer can answer: the first page needs twenty-five of them."""
+    from perfproof_airflow.web import cards
+
+    asked: list[str] = []
+
+    def answer(found: Any, **_person: Any) -> tuple[bool, str, str | None]:
+        asked.append(found["request_id"])
+        return True, "it names them", "product_owner"
+
+    monkeypatch.setattr(cards, "can_answer", answer)
+    client = pages(reader=Reader(approvals=[approval(request_id=f"r{place}", seq=place) for place in range(60)])).client
+    assert "You can answer (25 or more)" in Elements(client.get("/perfproof/approvals").text).words
+    assert asked == [f"r{place}" for place in range(25)]
+    last = Elements(client.get("/perfproof/approvals?page=3").text)
+    assert "You can answer (60)" in last.words and len(last.all("article")) == 10
+
+
+def test_a_request_that_is_over_is_never_among_the_own_ones() -> None:
+    """The rules would refuse the answer; it is said to be overdue among the others."""
+    over = [approval(request_id=f"r{place}", seq=place, expires_at="2026-11-24T12:59:59Z") for place in range(3)]
+    words = Elements(pages(reader=Reader(approvals=over)).client.get("/perfproof/approvals").text).words
+    assert "You can answer (0)" in words and "Others are asked (3)" in words and words.count("Overdue") == 3
+
+
 def test_only_a_cycle_that_can_move_is_refreshed() -> None:
     """A closed one is asked for once."""
     ended = Reader(summaries=[summary(state="passed", ended_at="2026-11-24T12:59:00Z")])
