@@ -9,7 +9,7 @@ OPTIMIZATION ?= index+batch
 # Byte code is worth writing: without it every Airflow process compiles Airflow again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-stop test test-unit test-long test-parts bench-telemetry bench-pages faults tamper audit sbom bench-evidence bench-load bench-judge test-e2e compose-env lint lock clean-demo
+.PHONY: help install demo demo-stop test test-unit test-long test-parts bench bench-telemetry bench-pages bench-scale faults tamper audit sbom bench-evidence bench-load bench-judge test-e2e compose-env lint lock clean-demo
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,9 @@ bench-telemetry: install ## a range query of 1,000,000 samples, beside bare HTTP
 
 bench-pages: install ## how fast the pages answer with 1,000 cycles of 20 artifacts
 	$(BIN)/python bench/pages.py
+
+bench-scale: install ## waiting, running, a large capture and a year of captures, each beside its floor
+	$(BIN)/python bench/scale.py
 
 bench-load: install ## does the open-loop generator keep its rate, and does a stall show (needs two quiet cores)
 	$(BIN)/python bench/load_engine.py

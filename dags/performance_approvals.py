@@ -28,9 +28,9 @@ from perfproof_airflow.operators.approve import ApproveOperator, publish_request
     schedule=None,
     catchup=False,
     is_paused_upon_creation=False,
-    # Requests wait for days, and each is a run.
-    max_active_runs=1000,
-    max_active_tasks=1000,
+    # Requests wait for days, and each is a run; a cycle may ask three at once.
+    max_active_runs=4000,
+    max_active_tasks=4000,
     default_args={"retries": 2, "retry_delay": timedelta(seconds=5)},
     tags=["perfproof", "approvals"],
     doc_md=__doc__,

@@ -72,7 +72,8 @@ PARAMS = {
     start_date=datetime(2025, 1, 1),  # noqa: DTZ001  Airflow reads it as UTC
     catchup=False,
     is_paused_upon_creation=False,
-    max_active_runs=16,
+    # A cycle that waits for people is an active run too. What loads a target is bounded by the lease on it, and tasks by pools.
+    max_active_runs=1000,
     params=PARAMS,
     doc_md=__doc__,
     tags=["perfproof", "protocol-18"],

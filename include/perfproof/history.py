@@ -103,8 +103,24 @@ def decide(existing: Mapping[str, Any] | None, captured: Mapping[str, Any]) -> D
 
 def before(names: Sequence[str], moment: datetime, *, limit: int) -> list[str]:
     """The newest `limit` captures whose interval ended at or before `moment`, oldest first."""
-    dated = [(interval, name) for name in names if (interval := entry_interval(name)) and interval[1] <= moment]
-    return [name for _, name in sorted(dated)[-limit:]] if limit > 0 else []
+    return _newest(names, limit=limit, until=moment)
+
+
+def newest(names: Sequence[str], *, limit: int) -> list[str]:
+    """The newest `limit` captures of those names, oldest first."""
+    return _newest(names, limit=limit, until=None)
+
+
+def _newest(names: Sequence[str], *, limit: int, until: datetime | None) -> list[str]:
+    # From the end of the names, which sort as their intervals do: a year of them is long, and reading a moment takes a while.
+    found: list[str] = []
+    for name in sorted(names, reverse=True):
+        if len(found) >= limit:
+            break
+        interval = entry_interval(name)
+        if interval and (until is None or interval[1] <= until):
+            found.append(name)
+    return found[::-1]
 
 
 def _measured(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,6 +30,9 @@ def get_provider_info() -> dict[str, Any]:
                     "default_protocol": _option(
                         "Name of the protocol file that scheduled captures take and the trigger forms offer.", default="demo"
                     ),
+                    "capture_pool": _option(
+                        "Airflow pool that bounds how many services are captured at once; it must exist.", default="default_pool"
+                    ),
                     "protocols_dir": _option("Directory of the protocol files, relative to the workspace.", default="include/protocols"),
                     "evidence_uri": _option(
                         "Where evidence is kept: a directory on a local disk, relative to the workspace, or s3://bucket/prefix.",

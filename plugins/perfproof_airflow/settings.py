@@ -16,15 +16,20 @@ S3 = "s3://"
 
 
 def option(name: str, fallback: str) -> str:
-    """The value of `[perfproof] name`, or `fallback`. Read when a task runs, but for `default_protocol`."""
+    """The value of `[perfproof] name`, or `fallback`. Read when a task runs, but for `default_protocol` and `capture_pool`."""
     from airflow.sdk.configuration import conf
 
     return conf.get(SECTION, name, fallback=fallback) or fallback
 
 
 def default_protocol() -> str:
-    """The protocol that the forms offer, and that scheduled captures take. The only option that is read when a DAG is parsed."""
+    """The protocol that the forms offer, and that scheduled captures take. Read when a DAG is parsed."""
     return option("default_protocol", "demo")
+
+
+def capture_pool() -> str:
+    """The Airflow pool that bounds how many services are captured at once. Read when a DAG is parsed."""
+    return option("capture_pool", "default_pool")
 
 
 def workspace_root() -> Path:

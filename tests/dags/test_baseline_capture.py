@@ -39,7 +39,7 @@ states = [str(dag.test(logical_date=datetime(2025, 2, 16, 10, tzinfo=UTC)).state
 print("RESULT " + json.dumps({
     "errors": bag.import_errors, "tasks": dag.task_ids, "states": states, "max_active_runs": dag.max_active_runs,
     "catchup": dag.catchup, "paused": dag.is_paused_upon_creation, "timetable": type(dag.timetable).__name__,
-    "outlets": [outlet.name for outlet in dag.get_task("capture.record_baseline").outlets],
+    "pool": dag.get_task("capture.capture_service").pool, "outlets": [outlet.name for outlet in dag.get_task("capture.record_baseline").outlets],
 }))
 """
 
@@ -442,6 +442,7 @@ def test_the_dag_runs_and_running_it_again_keeps_the_file(workspace: Path, tmp_p
         [sys.executable, "-m", "airflow", "db", "migrate"], env=environment, capture_output=True, text=True, timeout=120, check=False
     )
     assert migrated.returncode == 0, migrated.stderr[-2000:]
+    environment["AIRFLOW__PERFPROOF__CAPTURE_POOL"] = "captures"
     done = subprocess.run([sys.executable, "-c", RUN], env=environment, capture_output=True, text=True, timeout=180, check=False)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     assert lines, (done.stdout + done.stderr)[-3000:]
@@ -459,6 +460,7 @@ def test_the_dag_runs_and_running_it_again_keeps_the_file(workspace: Path, tmp_p
         "catchup": False,
         "paused": True,
         "timetable": "CronDataIntervalTimetable",
+        "pool": "captures",
         "outlets": ["perfproof_baseline"],
     }
     files = sorted(path.name for path in (workspace / HISTORY).glob("*.json"))

@@ -122,8 +122,9 @@ def baseline_document(
     measured under different requirements.
     """
     pairs = [(cell.service, cell.metric) for cell in cells]
+    measured = set(pairs)
     required = required_cells(services)
-    absent = [f"{service}/{metric}" for service, metric in required if (service, metric) not in pairs]
+    absent = [f"{service}/{metric}" for service, metric in required if (service, metric) not in measured]
     if absent or not cells:
         raise TelemetryError(
             253, where="baseline", what="a required metric was never asked for", got=", ".join(absent) or "no cells",

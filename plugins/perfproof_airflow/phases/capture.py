@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from perfproof.announcements import one_line
 from perfproof.errors import PerfproofError
+from perfproof_airflow.settings import capture_pool
 
 if TYPE_CHECKING:
     from perfproof_airflow.captures import Captures
@@ -48,7 +49,7 @@ def services_of_the_protocol() -> list[dict[str, str]]:
     return [{"service": service.name, "protocol_sha256": captures.protocol.digest} for service in captures.protocol.services]
 
 
-@task(retries=RETRIES, map_index_template="{{ service['service'] }}")
+@task(retries=RETRIES, map_index_template="{{ service['service'] }}", pool=capture_pool())
 def capture_service(service: dict[str, str]) -> dict[str, str]:
     """Measures every required metric of one service over the data interval; a gap is NODATA and is never filled."""
     from perfproof_airflow.hooks.http_answers import Unreachable

@@ -10,7 +10,7 @@ from perfproof.capture_changes import read_changes
 from perfproof.config_checks import IDENTIFIER
 from perfproof.cycles.baselines import baseline_history
 from perfproof.errors import ArtifactError
-from perfproof.history import entry_interval, entry_path
+from perfproof.history import entry_path, newest
 from perfproof_airflow import settings
 from perfproof_airflow.captures import CHANGES, COMPARED, HISTORY_DIRECTORY
 from perfproof_airflow.hooks.workspace import Absent, Workspace
@@ -36,11 +36,11 @@ class CaptureHistory:
     def protocols(self) -> list[str]:
         """The protocols that have captures, by name."""
         names = [name for name in self.workspace.names(self.directory) if IDENTIFIER.fullmatch(name)]
-        return [name for name in names if self._captures(name)]
+        return [name for name in names if self._captures(name, limit=1)]
 
     def baselines(self, protocol: str) -> dict[str, Any] | None:
         """The newest captures of a protocol as series, `perfproof.cycles.baselines`; None where there are none."""
-        names = self._captures(protocol)[-COMPARED:] if IDENTIFIER.fullmatch(protocol) else []
+        names = self._captures(protocol, limit=COMPARED) if IDENTIFIER.fullmatch(protocol) else []
         if not names:
             return None
         documents, unreadable = [], []
@@ -58,8 +58,8 @@ class CaptureHistory:
             unreadable.append({"name": CHANGES, "problem": str(problem)})
         return baseline_history(documents, protocol=protocol, changes=changes, unreadable=unreadable)
 
-    def _captures(self, protocol: str) -> list[str]:
-        return [name for name in self.workspace.names(f"{self.directory}/{protocol}") if entry_interval(name)]
+    def _captures(self, protocol: str, *, limit: int) -> list[str]:
+        return newest(self.workspace.names(f"{self.directory}/{protocol}"), limit=limit)
 
     def _capture(self, path: str) -> dict[str, Any]:
         try:

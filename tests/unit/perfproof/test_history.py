@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from perfproof import history
 from perfproof.errors import ParameterError
-from perfproof.history import Decision, before, check_interval, decide, entry_interval, entry_name, entry_path, part_path
+from perfproof.history import Decision, before, check_interval, decide, entry_interval, entry_name, entry_path, newest, part_path
 
 START = datetime(2025, 2, 16, 9, tzinfo=UTC)
 END = START + timedelta(hours=1)
@@ -115,3 +116,19 @@ def test_the_newest_captures_before_a_moment_in_order() -> None:
     assert before([*reversed(names), "parts", "x.json"], END + timedelta(hours=2), limit=2) == names[1:3]
     assert before(names, START, limit=9) == []
     assert before(names, END, limit=0) == []
+
+
+def test_a_long_history_is_read_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The moments of a year of names are not read to find the newest: only those of the captures that are looked at."""
+    names = [entry_name(START + hour * timedelta(hours=1), START + (hour + 1) * timedelta(hours=1)) for hour in range(500)]
+    assert newest([*names, "parts", "changes.json"], limit=3) == names[-3:]
+    assert newest(names, limit=0) == []
+    read: list[str] = []
+
+    def counted(name: str) -> tuple[datetime, datetime] | None:
+        read.append(name)
+        return entry_interval(name)
+
+    monkeypatch.setattr(history, "entry_interval", counted)
+    assert before(names, END + timedelta(days=30), limit=4) == names[-4:]
+    assert len(read) == 4

@@ -91,3 +91,10 @@ def test_the_protocol_of_scheduled_captures_can_be_named(monkeypatch: pytest.Mon
     assert settings.default_protocol() == "demo"
     monkeypatch.setenv("AIRFLOW__PERFPROOF__DEFAULT_PROTOCOL", "mine")
     assert settings.default_protocol() == "mine"
+
+
+def test_captures_can_have_a_pool_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow's own where nothing is said."""
+    assert settings.capture_pool() == "default_pool"
+    monkeypatch.setenv("AIRFLOW__PERFPROOF__CAPTURE_POOL", "captures")
+    assert settings.capture_pool() == "captures"
