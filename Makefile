@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 APPROVE ?= auto
 OPTIMIZATION ?= index+batch
+PYTHONS ?= python3.11 python3.12 python3.13
 
 # Byte code is worth writing: without it every Airflow process compiles Airflow again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-stop test test-unit test-long test-parts bench bench-telemetry bench-pages bench-scale faults tamper audit sbom bench-evidence bench-load bench-judge test-e2e compose-env lint lock clean-demo
+.PHONY: help install demo demo-stop test test-unit test-long test-parts bench bench-telemetry bench-pages bench-scale faults tamper chaos audit sbom dist wheel-test bench-evidence bench-load bench-judge test-e2e compose-env lint lock clean-demo
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -59,6 +60,9 @@ tamper: install ## change a signed cycle's evidence in every way, and count what
 bench-evidence: install ## what an append costs, beside bare writes; speed of the search for secrets
 	$(BIN)/python bench/evidence.py
 
+bench: install ## what perfproof costs over the least it can cost: parsing, a gate, a whole cycle, as one table of ratios
+	$(BIN)/python bench/overhead.py
+
 bench-telemetry: install ## a range query of 1,000,000 samples, beside bare HTTP and prometheus-api-client (of .parts, if it is there)
 	$(BIN)/python bench/range_query.py $(if $(wildcard .parts/python/bin/python),--competitor-python .parts/python/bin/python)
 
@@ -77,6 +81,12 @@ bench-judge: install ## the judge against labelled series and synthetic pairs (L
 test-e2e: install ## the tests that start a real Airflow
 	$(BIN)/python -m pytest -m "not long" tests/e2e
 
+dist: install ## build wheel and sdist into dist
+	$(BIN)/python -m hatchling build -d dist -t sdist -t wheel
+
+wheel-test: install ## install the wheel of the last commit into fresh environments (PYTHONS), and check it there
+	$(BIN)/python tests/wheel/run.py $(PYTHONS)
+
 compose-env: install ## write .env for docker-compose.yaml with generated secrets
 	$(BIN)/python -m perfproof_demo.compose_env .env
 
@@ -86,6 +96,9 @@ lint: install ## ruff, mypy and bandit
 	$(BIN)/mypy
 	$(BIN)/bandit -q -c pyproject.toml -r include plugins dags
 
+chaos: install ## kill parts of a real stack in every phase of real cycles (long; CELLS=F01-F12, KILLS=24 SEED=7)
+	$(BIN)/python tests/chaos/run.py --cells $(or $(CELLS),all) --random $(or $(KILLS),0) --seed $(or $(SEED),1)
+
 audit: install ## look up every locked dependency in the public list of known vulnerabilities
 	@$(BIN)/pip-audit --requirement requirements.lock --require-hashes --disable-pip --strict --progress-spinner off || { \
 		echo "audit failed: a dependency has a known vulnerability or could not be looked up (see above); neither is a pass" >&2; exit 1; }
@@ -94,6 +107,12 @@ sbom: install ## CycloneDX of the locked environment, dist/perfproof.cdx.json
 	mkdir -p dist
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --sv 1.6 --of JSON --validate -o dist/perfproof.cdx.json $(BIN)/python
 
-lock: ## write requirements.lock anew (needs uv)
+# The locks of production follow what was tested.
+lock: ## write requirements.lock and locks/ anew (needs uv)
 	uv pip compile pyproject.toml --all-extras --group dev --group build --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -o requirements.lock
+	for version in 3.11 3.12 3.13; do \
+		uv pip compile pyproject.toml --extra distributed --extra kubernetes --extra pagerduty --extra parquet --extra slack \
+			--constraints requirements.lock --python-version $$version --python-platform linux --generate-hashes --no-annotate \
+			--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -o locks/python-$$version.txt || exit 1; \
+	done

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-# Before the workers fork: a gate's task would import it for seconds each time.
+# Before the workers fork: each task would import it for seconds.
 if "worker" in sys.argv:
-    import great_expectations  # noqa: F401
+    import perfproof_airflow.preload  # noqa: F401

@@ -18,6 +18,7 @@ USAGE_EXIT = 2
 COMMANDS = {
     "gate": ("perfproof.commands.gate", "recompute a gate from the artifacts of a cycle's directory"),
     "verify": ("perfproof.commands.verify", "check a cycle's evidence: log, objects, views, manifest, traceability"),
+    "prune": ("perfproof.commands.prune", "which cycles retention lets go, and remove them"),
     "keygen": ("perfproof.commands.keygen", "make a key for signing checkpoints, and its trust root"),
     "judge": ("perfproof.commands.judge", "compare values of before and after in files"),
     "changes": ("perfproof.commands.changes", "find where series in files changed their level"),

@@ -36,12 +36,12 @@ KEY_CONNECTION = "perfproof_approvals"
 READY_SECONDS = 180.0
 STOP_SECONDS = 10.0
 STOP_ORDER = ("scheduler", "triggerer", "dag-processor", "api-server")
-# Runs before the workers fork, so that a gate's task does not import Great Expectations for seconds each time.
+# Runs before the workers fork, so that no task imports for seconds what every task needs.
 LOCAL_SETTINGS = """\
 import sys
 
 if "scheduler" in sys.argv:
-    import great_expectations  # noqa: F401
+    import perfproof_airflow.preload  # noqa: F401
 """
 
 

@@ -6,6 +6,7 @@ file that is edited while a cycle waits for days changes nothing in that cycle.
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,8 @@ from perfproof.announcements import Announcement, error_line
 from perfproof.config import Protocol, load_protocol
 from perfproof.config_checks import IDENTIFIER
 from perfproof.errors import ConfigError, EvidenceError, ParameterError, PerfproofError
-from perfproof.evidence import Actor, Attempt, EntryType, EvidenceStore, Reference, idempotency
+from perfproof.evidence import Actor, Attempt, EntryType, EvidenceStore, Missing, Reference, idempotency
+from perfproof.evidence.divergence import not_in_evidence, require_same_history
 from perfproof.evidence.secrets import masked
 from perfproof.input_file import read_input
 from perfproof.notifications import TITLES, Kind, Notification
@@ -65,8 +67,12 @@ class Cycle:
         run = run_key(dag_run.dag_id, dag_run.run_id)
         store = EvidenceStore(settings.evidence_backend(), run, known_secrets=settings.known_secrets)
         genesis = _genesis(store)
-        protocol = load_protocol(store.get_object(genesis["protocol_sha256"]), where=f"{genesis['parameters']['protocol']}.yaml")
-        return cls._assemble(context, store, protocol, read_parameters(genesis["parameters"], protocol), run, ti)
+        round_, run_after = dag_run.clear_number or 0, getattr(dag_run, "run_after", None)
+        require_same_history(store.entries(), attempt=_attempt(dag_run, ti), round_=round_, run_after=run_after)
+        protocol = _protocol(store.get_object(genesis["protocol_sha256"]), f"{genesis['parameters']['protocol']}.yaml")
+        cycle = cls._assemble(context, store, protocol, read_parameters(genesis["parameters"], protocol), run, ti)
+        cycle._note_version(str(genesis["perfproof"]))
+        return cycle
 
     @classmethod
     def open(cls, context: Context) -> Cycle:
@@ -111,19 +117,27 @@ class Cycle:
             self.publish(name, lambda: self.store.get_object(self.protocol.digest))
         return self
 
+    def _note_version(self, began: str) -> None:
+        """Records that another version than the last one that the log names goes on with the cycle; one entry for each change."""
+        changes = self.store.of_type(EntryType.CODE_CHANGED)
+        last = str(changes[-1].body["to"]) if changes else began
+        if last != __version__:
+            key = idempotency("code", f"{last} to {__version__}, {len(changes)}", 0, [])
+            self.record_once(EntryType.CODE_CHANGED, {"from": last, "to": __version__}, key=key)
+
     @classmethod
     def _assemble(cls, context: Context, store: EvidenceStore, protocol: Protocol, parameters: Parameters, run: str, ti: Any) -> Cycle:
         dag_run = context["dag_run"]
-        map_index = -1 if ti.map_index is None else ti.map_index
+        attempt = _attempt(dag_run, ti)
         return cls(
             dag_id=dag_run.dag_id,
             run_id=dag_run.run_id,
             run=run,
             task_id=ti.task_id,
-            map_index=map_index,
+            map_index=attempt.map_index,
             round=dag_run.clear_number or 0,
             triggered_by=dag_run.triggering_user_name or "",
-            attempt=Attempt(dag_id=dag_run.dag_id, task_id=ti.task_id, map_index=map_index, try_number=ti.try_number, ti_id=str(ti.id)),
+            attempt=attempt,
             store=store,
             protocol=protocol,
             parameters=parameters,
@@ -173,8 +187,14 @@ class Cycle:
         return reference.as_dict()
 
     def read(self, reference: Mapping[str, Any] | str) -> bytes:
-        """The bytes of a reference, by digest and hashed again; of a name, the live version."""
-        return self.store.read(reference if isinstance(reference, str) else Reference.from_dict(dict(reference)))
+        """The bytes of a reference, by digest and hashed again; of a name, the live version. Diverged for what only Airflow knows."""
+        if isinstance(reference, str):
+            return self.store.read(reference)
+        known = Reference.from_dict(dict(reference))
+        try:
+            return self.store.read(known)
+        except Missing:
+            raise not_in_evidence(known.name, sha256=known.sha256) from None
 
     def document(self, reference: Mapping[str, Any] | str) -> Any:
         """The JSON document of a reference or name."""
@@ -248,6 +268,17 @@ class Cycle:
 
     def _masked(self, text: str) -> str:
         return masked(text, known=settings.known_secrets())
+
+
+@functools.lru_cache(maxsize=4)
+def _protocol(data: bytes, where: str) -> Protocol:
+    """The protocol in `data`: a sensor looks at its cycle several times, and reading the YAML takes a tenth of a second."""
+    return load_protocol(data, where=where)
+
+
+def _attempt(dag_run: Any, ti: Any) -> Attempt:
+    map_index = -1 if ti.map_index is None else ti.map_index
+    return Attempt(dag_id=dag_run.dag_id, task_id=ti.task_id, map_index=map_index, try_number=ti.try_number, ti_id=str(ti.id))
 
 
 def _genesis(store: EvidenceStore) -> dict[str, Any]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from perfproof.announcements import one_line
 from perfproof.artifacts import Artifact, gate_result_name
-from perfproof.evidence import EntryType
-from perfproof.notifications import Kind, Notification
-from perfproof.waivers import Decision, Waiver, apply_waivers, read_waiver
-from perfproof_airflow.checkpoints import checkpoint
-from perfproof_airflow.cycle import Cycle, now
+
+if TYPE_CHECKING:
+    from perfproof.notifications import Notification
+    from perfproof.waivers import Decision, Waiver
+    from perfproof_airflow.cycle import Cycle
 
 GATE_TASKS = {
     1: "intake_and_baseline.gate_1",
@@ -32,8 +32,11 @@ def judge(cycle: Cycle, gate: int, *, inputs: Sequence[Mapping[str, Any]]) -> di
     from airflow.sdk import get_current_context
     from airflow.sdk.exceptions import AirflowFailException
 
+    from perfproof.evidence import EntryType
     from perfproof.expectations import check_frame
     from perfproof.gates.assembly import Facts, evaluate_gate
+    from perfproof_airflow.checkpoints import checkpoint
+    from perfproof_airflow.cycle import now
 
     def read(name: str) -> bytes | None:
         return cycle.read(name) if cycle.store.live(name) else None
@@ -64,6 +67,8 @@ def judge(cycle: Cycle, gate: int, *, inputs: Sequence[Mapping[str, Any]]) -> di
 
 def _not_passed(cycle: Cycle, result: Mapping[str, Any]) -> Notification:
     """The specification's block, which holds the options, and every reason on a line of its own."""
+    from perfproof.notifications import Kind, Notification
+
     reasons = "".join(f"\n- {one_line(reason)}" for reason in result["reasons"])
     return Notification(
         kind=Kind.GATE_FAILED, title=f"Gate {result['gate']} ({result['name']}): {result['outcome']}",
@@ -95,11 +100,17 @@ def rollback(*, retry_from: str) -> Any:
 
 def waivers_of(cycle: Cycle) -> list[Waiver]:
     """The waivers in the cycle's log."""
+    from perfproof.evidence import EntryType
+    from perfproof.waivers import read_waiver
+
     return [read_waiver(entry.body) for entry in cycle.store.of_type(EntryType.WAIVER_GRANTED)]
 
 
 def gate_decision(cycle: Cycle, gate: int) -> Decision:
     """What the live result of a gate comes to: PASS, WAIVED, FAIL or INDETERMINATE. Raises EvidenceError if there is none."""
+    from perfproof.waivers import apply_waivers
+    from perfproof_airflow.cycle import now
+
     reference = cycle.reference(gate_result_name(gate))
     return apply_waivers(
         result=cycle.document(reference), result_sha256=reference["sha256"], run=cycle.run, waivers=waivers_of(cycle), now=now()
@@ -113,6 +124,8 @@ def gate_outcomes(cycle: Cycle) -> dict[int, str]:
 
 def handed_off(cycle: Cycle) -> bool:
     """Whether the handoff is recorded for the report as it is now."""
+    from perfproof.evidence import EntryType
+
     live = cycle.store.live(Artifact.PERFORMANCE_REPORT)
     handoffs = cycle.store.of_type(EntryType.HANDOFF_COMPLETED)
     return bool(live and handoffs and handoffs[-1].body["report"]["sha256"] == live.body["sha256"])
@@ -121,6 +134,7 @@ def handed_off(cycle: Cycle) -> bool:
 def handoff_state(cycle: Cycle) -> Any:
     """What the archive holds, for the specification's checklist."""
     from perfproof.handoff import HandoffState
+    from perfproof_airflow.cycle import now
 
     live = cycle.store.live_all()
     names = [name.value for name in Artifact if name in live]

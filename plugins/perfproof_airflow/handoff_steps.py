@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowException
 
 from perfproof.artifacts import Artifact
@@ -20,7 +19,6 @@ from perfproof_airflow.cycle import Cycle, now
 from perfproof_airflow.inbox import take_drifts
 
 log = logging.getLogger(__name__)
-HANDED_OFF = Asset(name="perfproof_handoff", uri="x-perfproof://handoff")
 READABLE = 0o644
 
 

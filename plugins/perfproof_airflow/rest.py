@@ -121,11 +121,12 @@ class AirflowApi:
     def clear(
         self, dag_id: str, run_id: str, task_ids: Sequence[str], *, downstream: bool = False, only_failed: bool = False
     ) -> dict[str, Any]:
-        """Clears tasks of a run, so that they run again."""
+        """Clears tasks of a run, so that they run again; without ids all of them, or all that failed."""
         body = {
             "dry_run": False,
             "dag_run_id": run_id,
-            "task_ids": list(task_ids),
+            # Airflow refuses an empty list, which would say nothing.
+            **({"task_ids": list(task_ids)} if task_ids else {}),
             "include_downstream": downstream,
             "only_failed": only_failed,
             "reset_dag_runs": True,

@@ -9,17 +9,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from perfproof.errors import PerfproofError
-
-# Tries after the first are for dying workers, not for bad input: that fails at once.
-RETRIES = 2
-RETRY_DELAY = timedelta(seconds=3)
+from perfproof_airflow.retrying import RETRYING
 
 
 def step(function: Callable[..., Any] | None = None, **task_arguments: Any) -> Any:
@@ -47,5 +43,5 @@ def step(function: Callable[..., Any] | None = None, **task_arguments: Any) -> A
     run.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
     run.__doc__ = function.__doc__
     # Without this a `dict` in the annotation makes Airflow push each key as an XCom of its own.
-    arguments = {"multiple_outputs": False, "retries": RETRIES, "retry_delay": RETRY_DELAY, **task_arguments}
+    arguments = {"multiple_outputs": False, **RETRYING, **task_arguments}
     return task(task_id=function.__name__, **arguments)(run)

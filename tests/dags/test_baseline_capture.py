@@ -39,7 +39,8 @@ states = [str(dag.test(logical_date=datetime(2025, 2, 16, 10, tzinfo=UTC)).state
 print("RESULT " + json.dumps({
     "errors": bag.import_errors, "tasks": dag.task_ids, "states": states, "max_active_runs": dag.max_active_runs,
     "catchup": dag.catchup, "paused": dag.is_paused_upon_creation, "timetable": type(dag.timetable).__name__,
-    "pool": dag.get_task("capture.capture_service").pool, "outlets": [outlet.name for outlet in dag.get_task("capture.record_baseline").outlets],
+    "pool": dag.get_task("capture.capture_service").pool,
+    "outlets": [outlet.name for outlet in dag.get_task("capture.record_baseline").outlets],
 }))
 """
 

@@ -13,6 +13,8 @@ import pytest
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 HEAVY = ("pandas", "great_expectations", "scipy", "boto3", "botocore", "matplotlib")
+# What the tasks of the protocol import when they run: each of them parses the file first.
+STEPS = ("numpy", "perfproof.approvals", "perfproof.config", "perfproof.evidence", "perfproof.gates", "perfproof_airflow.cycle")
 NAMES = ("baseline_capture", "performance_approvals", "performance_optimization")
 IMPORTED = """
 import json, runpy, sys
@@ -46,6 +48,12 @@ def test_parsing_imports_nothing_heavy(name: str, tmp_path: Path) -> None:
     found = modules_after(DAGS / f"{name}.py", tmp_path)
     assert len(found["all"]) > len(found["bare"]) > 0
     assert [module for module in HEAVY if module in found["all"] and module not in found["bare"]] == []
+
+
+def test_the_protocol_is_parsed_without_what_its_steps_need(tmp_path: Path) -> None:
+    """Wiring needs neither judge nor evidence nor configuration."""
+    found = modules_after(DAGS / "performance_optimization.py", tmp_path)
+    assert [module for module in STEPS if module in found["all"] and module not in found["bare"]] == []
 
 
 def test_the_check_sees_an_import(tmp_path: Path) -> None:

@@ -76,8 +76,25 @@ def run(options: argparse.Namespace) -> int:
         return run_change(options, check=lambda path: verify_directory(path, trusted=trusted, minimum_assurance=options.min_assurance))
     verification = verify_directory(options.directory.resolve(), trusted=trusted, anchors=anchors, minimum_assurance=options.min_assurance)
     unchecked = not_checked(verification, trusted)
+    if verification.outcome is Outcome.USAGE:
+        tell_removed(options.directory.absolute().parent, run=options.directory.name)
     sys.stdout.write(_json(verification, trusted, unchecked) if options.json else _text(verification, trusted, unchecked))
     return verification.outcome.exit_code
+
+
+def tell_removed(root: Path, *, run: str | None = None, change: str | None = None) -> None:
+    """Says on standard error what retention removed below `root`: the cycle `run`, or those that proved `change`."""
+    from perfproof.evidence.local import LocalBackend
+    from perfproof.retention.records import read_removed
+
+    try:
+        records = read_removed(LocalBackend(root))
+    except PerfproofError as error:
+        sys.stderr.write(f"{error}\n")
+        return
+    for record in records:
+        if record.run == run or (change is not None and change in record.document["changes"]):
+            sys.stderr.write(f"{quoted(record.words, 600)}\n")
 
 
 def verify_directory(

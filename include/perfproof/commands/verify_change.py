@@ -43,6 +43,11 @@ def run_change(options: argparse.Namespace, *, check: Callable[[Path], Verificat
     now = datetime.now(UTC)
     cycles = prove_change(directories, open_run=_opened, check=check, change=options.change, build=options.build, now=now)
     proof = conclude_change(cycles)
+    if proof is Proof.NONE and options.change is not None:
+        # Imported here, since that module imports this one.
+        from perfproof.commands.verify import tell_removed
+
+        tell_removed(options.root, change=options.change)
     sys.stdout.write(_json(proof, cycles) if options.json else _text(proof, cycles, options))
     return proof.exit_code
 

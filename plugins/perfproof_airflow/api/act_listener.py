@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
 
-from perfproof.approvals.rules import DAG_ID, TASK_ID
 from perfproof_airflow.api.caller import Caller, current_caller
 
 if TYPE_CHECKING:
@@ -43,10 +42,13 @@ def on_task_instance_skipped(task_instance: Any) -> None:
 
 
 def _record(task_instance: Any, *, state: str) -> None:
-    if getattr(task_instance, "dag_id", None) != DAG_ID or task_instance.task_id != TASK_ID:
-        return
     caller = current_caller()
+    # First: every task of this Airflow comes here when it ends, and none of them shall import anything for it.
     if caller is None:
+        return
+    from perfproof.approvals.rules import DAG_ID, TASK_ID
+
+    if getattr(task_instance, "dag_id", None) != DAG_ID or task_instance.task_id != TASK_ID:
         return
     from sqlalchemy.orm import object_session
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from perfproof.approvals.keys import KEY_CONNECTION, KEY_FIX, KeyRing, SigningKey, read_key, read_ring
 from perfproof.errors import ApprovalError
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+    from perfproof.approvals.keys import KeyRing, SigningKey
 
 
 def api_server_key() -> SigningKey:
@@ -19,6 +20,8 @@ def api_server_key() -> SigningKey:
     from airflow.models.connection import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
 
+    from perfproof.approvals.keys import KEY_CONNECTION, read_key
+
     try:
         connection = Connection.get_connection_from_secrets(KEY_CONNECTION)
     except AirflowNotFoundException:
@@ -28,6 +31,8 @@ def api_server_key() -> SigningKey:
 
 def worker_key() -> SigningKey:
     """The current key in a task, which asks the api-server for Connections, for signing. Raises ApprovalError 423 if there is none."""
+    from perfproof.approvals.keys import read_key
+
     connection = _worker_connection()
     return read_key(login=connection.login, password=connection.password)
 
@@ -35,6 +40,8 @@ def worker_key() -> SigningKey:
 def worker_ring() -> KeyRing:
     """All keys in a task, for reading acts. Raises ApprovalError 423 if there is no key, 425 if a retired one is malformed."""
     from airflow.sdk.log import mask_secret
+
+    from perfproof.approvals.keys import read_ring
 
     connection = _worker_connection()
     ring = read_ring(login=connection.login, password=connection.password, extra=connection.extra)
@@ -47,6 +54,8 @@ def _worker_connection() -> Connection:
     from airflow.sdk import Connection
     from airflow.sdk.exceptions import AirflowNotFoundException
 
+    from perfproof.approvals.keys import KEY_CONNECTION
+
     try:
         return Connection.get(KEY_CONNECTION)
     except AirflowNotFoundException:
@@ -54,4 +63,6 @@ def _worker_connection() -> Connection:
 
 
 def _missing() -> ApprovalError:
+    from perfproof.approvals.keys import KEY_CONNECTION, KEY_FIX
+
     return ApprovalError(423, where=f"Connection {KEY_CONNECTION}", what="does not exist, so no approval can be given", fix=KEY_FIX)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import get_current_context, task_group
+from airflow.sdk import Asset, get_current_context, task_group
 
 from perfproof.announcements import Announcement
 from perfproof_airflow.gate import decision, judge
-from perfproof_airflow.handoff_steps import HANDED_OFF, hand_over
 from perfproof_airflow.sensors.questions import ProtocolApproval
 from perfproof_airflow.step import step
+
+HANDED_OFF = Asset(name="perfproof_handoff", uri="x-perfproof://handoff")
 
 
 @step
@@ -78,6 +79,7 @@ def complete_report(cycle: Any) -> dict[str, Any]:
 def hand_off(cycle: Any) -> dict[str, Any]:
     """Recomputes the handoff checklist, closes the run, delivers its package, and updates the asset of the handoff."""
     from perfproof_airflow.governance_steps import complete_handoff
+    from perfproof_airflow.handoff_steps import hand_over
 
     report = complete_handoff(cycle)
     get_current_context()["outlet_events"][HANDED_OFF].extra = hand_over(cycle)

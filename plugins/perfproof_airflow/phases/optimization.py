@@ -8,7 +8,7 @@ from airflow.sdk import task_group
 
 from perfproof.announcements import Announcement
 from perfproof_airflow.gate import decision, judge, rollback
-from perfproof_airflow.sensors.approval import RETRIES, RETRY_DELAY
+from perfproof_airflow.retrying import RETRYING
 from perfproof_airflow.sensors.questions import ImplementationApproval, ProtocolApproval
 from perfproof_airflow.step import step
 
@@ -165,8 +165,7 @@ def optimization(first: Any, second: Any) -> Any:
     implementation = ImplementationApproval.partial(
         task_id="await_implementation",
         evidence=["optimization-plan.json"],
-        retries=RETRIES,
-        retry_delay=RETRY_DELAY,
+        **RETRYING,
         map_index_template="{{ task.optimization }}",
     ).expand(optimization=optimizations)
     rerun = rerun_load_tests()

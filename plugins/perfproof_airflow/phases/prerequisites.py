@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import task_group
 
-from perfproof_airflow.sensors.approval import RETRIES, RETRY_DELAY
+from perfproof_airflow.retrying import RETRYING
 from perfproof_airflow.sensors.questions import PREREQUISITE_STEPS, ProtocolApproval
 from perfproof_airflow.step import step
 
@@ -70,8 +70,7 @@ def prerequisites() -> Any:
         task_id="await_prerequisite_approvals",
         evidence=["prerequisites.json"],
         # A mapped operator's defaults do not reach the scheduler from its constructor.
-        retries=RETRIES,
-        retry_delay=RETRY_DELAY,
+        **RETRYING,
         map_index_template="{{ task.step }}",
     ).expand(step=list(PREREQUISITE_STEPS))
     services >> [sources, artifacts]

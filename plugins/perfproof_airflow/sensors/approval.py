@@ -10,34 +10,34 @@ into a skip. The human-in-the-loop task that people see is another one, in the r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException
 
 from perfproof.announcements import one_line
-from perfproof.approvals.reminders import Notice, Schedule, due_now, read_sent
-from perfproof.approvals.request import Question, Request, open_request
-from perfproof.approvals.rules import Granted, Refused, Rejected, examine_all
-from perfproof.approvals.standing import Standing, read_standing, requested_body
 from perfproof.errors import ApprovalError, PerfproofError
-from perfproof.evidence import EntryType, EvidenceStore
 from perfproof_airflow.api.signing_key import worker_ring
-from perfproof_airflow.sensors.approval_log import ApprovalLog
+from perfproof_airflow.retrying import RETRYING
 from perfproof_airflow.sensors.approval_runs import open_run, read_act_of, read_states
 from perfproof_airflow.settings import known_secrets
-from perfproof_airflow.triggers.approval import ApprovalTrigger, is_answered
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.sdk.exceptions import TaskDeferred
+
+    from perfproof.approvals.reminders import Notice
+    from perfproof.approvals.request import Question, Request
+    from perfproof.approvals.rules import Refused
+    from perfproof.approvals.standing import Standing
+    from perfproof.evidence import EvidenceStore
+    from perfproof_airflow.sensors.approval_log import ApprovalLog
 
 # The first poll comes this long after the sensor defers; see ApprovalTrigger.
 SETTLE_SECONDS = 5.0
 MAX_ATTEMPTS = 25
 REMIND_AFTER_HOURS = (24.0, 72.0)
-RETRIES = 2
-RETRY_DELAY = timedelta(seconds=5)
 
 
 class ApprovalSensor(BaseOperator):
@@ -71,9 +71,7 @@ class ApprovalSensor(BaseOperator):
         escalate_after_hours: float | None = None,
         **kwargs: Any,
     ) -> None:
-        kwargs.setdefault("retries", RETRIES)
-        kwargs.setdefault("retry_delay", RETRY_DELAY)
-        super().__init__(**kwargs)
+        super().__init__(**{**RETRYING, **kwargs})
         self.step = step
         self.evidence = evidence
         self.expires_after_days = expires_after_days
@@ -114,6 +112,8 @@ class ApprovalSensor(BaseOperator):
         return self.execute(context)
 
     def _proceed(self, context: Context) -> dict[str, Any]:
+        from perfproof_airflow.sensors.approval_log import ApprovalLog
+
         question = self.build_question(context)
         ledger = ApprovalLog.of(context, self.open_store(context), question)
         standing = self._standing(ledger, question)
@@ -138,10 +138,14 @@ class ApprovalSensor(BaseOperator):
         raise self._deferral(waiting, now=ledger.now(), wake_at=wake_at)
 
     def _standing(self, ledger: ApprovalLog, question: Question) -> Standing:
+        from perfproof.approvals.standing import read_standing
+
         return read_standing(ledger.entries(), question, this_round=self.fresh_each_round)
 
     def _void(self, context: Context, ledger: ApprovalLog, outdated: Sequence[tuple[Request, str]]) -> None:
         """Closes what was asked about other evidence, or before a clear: whoever answers it now decides nothing."""
+        from perfproof.approvals.rules import Refused
+
         for request, role in outdated:
             changed = request.question.subject_sha256 != ledger.question.subject_sha256
             reason = "the evidence changed after the question was asked; the new evidence is asked about"
@@ -150,6 +154,8 @@ class ApprovalSensor(BaseOperator):
                 self.on_refused(context, request, role, refused)
 
     def _take_answers(self, context: Context, ledger: ApprovalLog, question: Question, standing: Standing) -> None:
+        from perfproof_airflow.triggers.approval import is_answered
+
         states = read_states({request.request_id for request in standing.waiting.values()})
         records = list(standing.granted.values())
         for role, request in standing.waiting.items():
@@ -168,6 +174,9 @@ class ApprovalSensor(BaseOperator):
     def _take_answer(
         self, context: Context, ledger: ApprovalLog, question: Question, records: list[Mapping[str, Any]], *, request: Request, role: str
     ) -> None:
+        from perfproof.approvals.rules import Granted, Rejected, examine_all
+        from perfproof.evidence import EntryType
+
         stored = read_act_of(request, role=role)
         examined = examine_all(
             request, role=role, stored=stored, key=worker_ring(), question=question, records=records, now=ledger.now(),
@@ -188,6 +197,9 @@ class ApprovalSensor(BaseOperator):
                 self.on_refused(context, request, role, outcome)
 
     def _ask(self, context: Context, ledger: ApprovalLog, question: Question, standing: Standing) -> None:
+        from perfproof.approvals.request import open_request
+        from perfproof.approvals.standing import requested_body
+
         roles = tuple(role for role in standing.missing if role not in standing.waiting)
         attempt = standing.attempts
         while roles:
@@ -218,6 +230,8 @@ class ApprovalSensor(BaseOperator):
 
     def _remind(self, context: Context, ledger: ApprovalLog, waiting: Mapping[str, Request]) -> datetime | None:
         """Sends what is due about each open request, of the roles that still wait; returns when the next notice is due."""
+        from perfproof.approvals.reminders import Schedule, due_now, read_sent
+
         schedule = Schedule.of_hours(self.remind_after_hours, self.escalate_after_hours)
         entries = ledger.entries()
         coming = []
@@ -236,6 +250,10 @@ class ApprovalSensor(BaseOperator):
         return min(coming, default=None)
 
     def _deferral(self, waiting: Mapping[str, Request], *, now: datetime, wake_at: datetime | None) -> TaskDeferred:
+        from airflow.sdk.exceptions import TaskDeferred
+
+        from perfproof_airflow.triggers.approval import ApprovalTrigger
+
         return TaskDeferred(
             trigger=ApprovalTrigger(
                 tasks=[(request.request_id, request.map_index_of(role)) for role, request in waiting.items()],

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from perfproof.approvals.request import Request, canonical_sha256
-from perfproof.approvals.rules import DAG_ID, TASK_ID
 from perfproof.errors import ApprovalError
-from perfproof_airflow.api.act_listener import ACT_KEY
+
+if TYPE_CHECKING:
+    from perfproof.approvals.request import Request
 
 
 def open_run(request: Request) -> bool:
@@ -19,6 +19,9 @@ def open_run(request: Request) -> bool:
     from airflow.sdk.exceptions import AirflowRuntimeError, ErrorType
     from airflow.sdk.execution_time import task_runner
     from airflow.sdk.execution_time.comms import DagRunResult, ErrorResponse, GetDagRun, TriggerDagRun
+
+    from perfproof.approvals.request import canonical_sha256
+    from perfproof.approvals.rules import DAG_ID
 
     comms = task_runner.SUPERVISOR_COMMS
     try:
@@ -41,6 +44,8 @@ def read_states(run_ids: Collection[str]) -> Mapping[str, Mapping[str, str | Non
     from airflow.sdk.execution_time import task_runner
     from airflow.sdk.execution_time.comms import GetTaskStates, TaskStatesResult
 
+    from perfproof.approvals.rules import DAG_ID, TASK_ID
+
     answer = task_runner.SUPERVISOR_COMMS.send(GetTaskStates(dag_id=DAG_ID, task_ids=[TASK_ID], run_ids=sorted(run_ids)))
     if not isinstance(answer, TaskStatesResult):
         raise ConnectionError(f"no task states: {answer}")
@@ -50,6 +55,9 @@ def read_states(run_ids: Collection[str]) -> Mapping[str, Mapping[str, str | Non
 def read_act_of(request: Request, *, role: str) -> Any:
     """What is stored as the act of `role`: from the api-server JSON text, from a worker a document, None if there is none."""
     from airflow.sdk.execution_time.xcom import XCom
+
+    from perfproof.approvals.rules import DAG_ID, TASK_ID
+    from perfproof_airflow.api.act_listener import ACT_KEY
 
     try:
         return XCom.get_one(key=ACT_KEY, dag_id=DAG_ID, task_id=TASK_ID, run_id=request.request_id, map_index=request.map_index_of(role))

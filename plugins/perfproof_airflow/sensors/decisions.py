@@ -6,24 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException
 
-from perfproof.approvals import GATE_DECISION, Asked, Decision, Evidence
 from perfproof.artifacts import gate_result_name
-from perfproof.config_checks import TASK_OWNER
 from perfproof.errors import GateError, LoadError, PerfproofError
-from perfproof.evidence import EntryType
-from perfproof.waivers import apply_waivers, check_waiver
-from perfproof.waivers.claims import claims
-from perfproof.waivers.proof import handed_over
-from perfproof.waivers.rules import REGRESSION_ROLES
-from perfproof_airflow.cycle import Cycle, now
 from perfproof_airflow.gate import EVALUATED, GATE_TASKS, gate_decision
-from perfproof_airflow.hooks.airflow_api import clear_from
-from perfproof_airflow.hooks.endpoint import EndpointHook
-from perfproof_airflow.load_steps import endpoint_of
 from perfproof_airflow.sensors.questions import OwnerTask, ProtocolApproval, asked_roles, cycle_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from perfproof.approvals import Asked, Decision, Evidence
+    from perfproof_airflow.cycle import Cycle
 
 # What each gate's failure demands (specification, Gate Failure Handling).
 UNMET_FIELDS = ("criterion", "actual", "threshold", "comparison", "reason", "waivable")
@@ -74,6 +66,8 @@ class GateDecision(ProtocolApproval):
 
     def roles(self, cycle: Cycle) -> tuple[Asked, ...]:
         """The roles of the protocol file; where a guard regressed or may have, product owner and SRE lead both."""
+        from perfproof.waivers.rules import REGRESSION_ROLES
+
         names = list(cycle.protocol.approvals.steps[self.step])
         figures = cycle.document(gate_result_name(self.gate))["figures"]
         if figures.get("regressions") or figures.get("guards_undecided"):
@@ -82,6 +76,8 @@ class GateDecision(ProtocolApproval):
 
     def options(self) -> tuple[Decision, ...]:
         """The three options of the specification."""
+        from perfproof.approvals import GATE_DECISION
+
         return GATE_DECISION
 
     def ask(self, cycle: Cycle) -> tuple[str, dict[str, Any]]:
@@ -92,6 +88,10 @@ class GateDecision(ProtocolApproval):
         return str(result["text"]), {"outcome": result["outcome"], "not met": unmet, "a waiver's note reads": waiver}
 
     def _carry_out(self, context: Context, cycle: Cycle, result: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+        from perfproof.approvals import Decision
+        from perfproof.evidence import EntryType
+        from perfproof_airflow.hooks.airflow_api import clear_from
+
         decision = Decision(answer["decision"])
         records = [cycle.document(reference) for reference in answer["records"]]
         if decision is Decision.WAIVER:
@@ -114,6 +114,13 @@ class GateDecision(ProtocolApproval):
         )
 
     def _waive(self, context: Context, cycle: Cycle, result: dict[str, Any], records: list[dict[str, Any]]) -> None:
+        from perfproof.config_checks import TASK_OWNER
+        from perfproof.evidence import EntryType
+        from perfproof.waivers import apply_waivers, check_waiver
+        from perfproof.waivers.claims import claims
+        from perfproof.waivers.proof import handed_over
+        from perfproof_airflow.cycle import now
+
         reference = cycle.reference(gate_result_name(self.gate))
         # A regression needs product owner and SRE lead beside these: check_waiver knows.
         required = [role for role in cycle.protocol.approvals.steps[self.step] if role != TASK_OWNER]
@@ -150,8 +157,8 @@ class GateDecision(ProtocolApproval):
 
 
 FIXES = {
-    Decision.RETRY: "the run goes on from the task that the protocol names; see the newest try",
-    Decision.HALT: "the run ends here; start a new cycle when the cause is gone",
+    "retry": "the run goes on from the task that the protocol names; see the newest try",
+    "halt": "the run ends here; start a new cycle when the cause is gone",
 }
 
 
@@ -168,6 +175,9 @@ class Rollback(OwnerTask):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Nothing to do unless gate 3 was decided to be retried or halted."""
+        from perfproof.approvals import Decision
+        from perfproof_airflow.hooks.airflow_api import clear_from
+
         cycle = cycle_of(context)
         decision = self._decision(cycle)
         if decision not in (Decision.RETRY, Decision.HALT):
@@ -184,6 +194,9 @@ class Rollback(OwnerTask):
 
     @staticmethod
     def _decision(cycle: Cycle) -> Decision | None:
+        from perfproof.approvals import Decision
+        from perfproof.evidence import EntryType
+
         live = cycle.store.live(gate_result_name(3))
         decided = [entry.body for entry in cycle.store.of_type(EntryType.DECISION_RECORDED) if entry.body["gate"] == 3]
         if live is None or not decided or decided[-1]["result"]["sha256"] != live.body["sha256"]:
@@ -198,12 +211,17 @@ class Rollback(OwnerTask):
 
     def bound_to(self, cycle: Cycle) -> tuple[Evidence, ...]:
         """The gate result and the measurement."""
+        from perfproof.approvals import Evidence
+
         names = [*self.evidence, "evidence/measurement.json"]
         return tuple(Evidence(name=r["name"], sha256=r["sha256"]) for r in map(cycle.reference, names))
 
     @staticmethod
     def _require_rolled_back(cycle: Cycle) -> None:
         """The candidate is gone or answers with the baseline's build."""
+        from perfproof_airflow.hooks.endpoint import EndpointHook
+        from perfproof_airflow.load_steps import endpoint_of
+
         measured = cycle.document("evidence/measurement.json")
         candidate = endpoint_of(cycle.protocol.service(measured["service"]), "candidate")
         try:

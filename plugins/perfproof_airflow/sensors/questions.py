@@ -8,21 +8,17 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException
 
 from perfproof.announcements import confirmation_prompt
-from perfproof.approvals import APPROVAL, Asked, Decision, Evidence, Note, Question, Request
-from perfproof.approvals.reminders import Notice
-from perfproof.approvals.request_notifications import noticed, waiting
-from perfproof.approvals.request_notifications import refused as answer_refused
-from perfproof.approvals.rules import Refused
-from perfproof.config.people import respondents
-from perfproof.config_checks import TASK_OWNER
 from perfproof.errors import ApprovalError, PerfproofError
-from perfproof.evidence import EvidenceStore
-from perfproof_airflow.cycle import Cycle, now
-from perfproof_airflow.notifying.links import request_link
 from perfproof_airflow.sensors.approval import ApprovalSensor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from perfproof.approvals import Asked, Decision, Evidence, Note, Question, Request
+    from perfproof.approvals.reminders import Notice
+    from perfproof.approvals.rules import Refused
+    from perfproof.evidence import EvidenceStore
+    from perfproof_airflow.cycle import Cycle
 
 # The prerequisites' approvals are one mapped task; the position of a step is its map index.
 PREREQUISITE_STEPS = ("prioritization", "load_test_authorization", "profiling_clearance")
@@ -30,10 +26,17 @@ PREREQUISITE_INDEX = {step: index for index, step in enumerate(PREREQUISITE_STEP
 PLAN_FIELDS = ("id", "title", "service", "owner", "risk", "risk_notes", "expected_gain_percent", "finding")
 
 
+def opened_cycle(context: Context) -> Cycle:
+    """The cycle of the task. Raises PerfproofError for evidence that cannot be read."""
+    from perfproof_airflow.cycle import Cycle
+
+    return Cycle.of(context)
+
+
 def cycle_of(context: Context) -> Cycle:
     """The cycle of the task. Evidence that cannot be read fails the task at once: trying again finds the same."""
     try:
-        return Cycle.of(context)
+        return opened_cycle(context)
     except PerfproofError as error:
         raise AirflowFailException(str(error)) from None
 
@@ -50,11 +53,13 @@ class ProtocolApproval(ApprovalSensor):
 
     def open_store(self, context: Context) -> EvidenceStore:
         """The evidence of the running cycle."""
-        return Cycle.of(context).store
+        return opened_cycle(context).store
 
     def build_question(self, context: Context) -> Question:
         """The step's question, bound to the live version of its evidence."""
-        cycle = Cycle.of(context)
+        from perfproof.approvals import Question
+
+        cycle = opened_cycle(context)
         question, shown = self.ask(cycle)
         return Question(
             run=cycle.run,
@@ -74,15 +79,21 @@ class ProtocolApproval(ApprovalSensor):
 
     def bound_to(self, cycle: Cycle) -> tuple[Evidence, ...]:
         """The live evidence by digest."""
+        from perfproof.approvals import Evidence
+
         references = [cycle.reference(name) for name in self.evidence]
         return tuple(Evidence(name=r["name"], sha256=r["sha256"]) for r in references)
 
     def options(self) -> tuple[Decision, ...]:
         """What can be answered."""
+        from perfproof.approvals import APPROVAL
+
         return APPROVAL
 
     def note(self) -> Note:
         """What must stand in the note."""
+        from perfproof.approvals import Note
+
         return Note.OPTIONAL
 
     def roles(self, cycle: Cycle) -> tuple[Asked, ...]:
@@ -102,27 +113,39 @@ class ProtocolApproval(ApprovalSensor):
 
     def on_asked(self, context: Context, request: Request) -> None:
         """Tells the notifiers who is waited for, and for what."""
-        Cycle.of(context).notify(waiting(request, link=request_link(request)))
+        from perfproof.approvals.request_notifications import waiting
+        from perfproof_airflow.notifying.links import request_link
+
+        opened_cycle(context).notify(waiting(request, link=request_link(request)))
 
     def on_refused(self, context: Context, request: Request, role: str, refused: Refused) -> None:
         """Says why an answer decided nothing."""
-        cycle = Cycle.of(context)
+        from perfproof.approvals.request_notifications import refused as answer_refused
+
+        cycle = opened_cycle(context)
         cycle.notify(answer_refused(request, role=role, code=refused.code, reason=refused.reason, link=cycle.link))
 
     def on_noticed(self, context: Context, request: Request, roles: Sequence[str], notice: Notice) -> None:
         """Reminds who is waited for, or tells the role to which the protocol file escalates."""
-        cycle = Cycle.of(context)
+        from perfproof.approvals.request_notifications import noticed
+        from perfproof.config.people import respondents
+        from perfproof_airflow.cycle import now
+        from perfproof_airflow.notifying.links import request_link
+
+        cycle = opened_cycle(context)
         role = cycle.protocol.roles.get(cycle.protocol.approvals.escalate_to or "")
         told = {who.id: who.name for who in respondents(role.people, role.deputies, start=now(), end=now())} if role else {}
         cycle.notify(noticed(request, roles=roles, notice=notice, now=now(), told=told, link=request_link(request)))
 
     def on_failed(self, context: Context, error: PerfproofError, record: Mapping[str, Any] | None) -> None:
         """Writes the specification's error line."""
-        Cycle.of(context).halt(self.step, error)
+        opened_cycle(context).halt(self.step, error)
 
 
 def asked_roles(cycle: Cycle, names: Sequence[str]) -> tuple[Asked, ...]:
     """The roles with the people who hold them, and their deputies."""
+    from perfproof.approvals import Asked
+
     roles = cycle.protocol.roles
     return tuple(Asked(role=name, label=roles[name].label, people=roles[name].people, deputies=roles[name].deputies) for name in names)
 
@@ -147,6 +170,9 @@ class OwnerTask(ProtocolApproval):
 
     def roles(self, cycle: Cycle) -> tuple[Asked, ...]:
         """The owner and the owner's deputies, unless the protocol file names roles for this step."""
+        from perfproof.approvals import Asked
+        from perfproof.config_checks import TASK_OWNER
+
         named = [role for role in cycle.protocol.approvals.steps[self.step] if role != TASK_OWNER]
         if named:
             return asked_roles(cycle, named)
@@ -159,6 +185,8 @@ class OwnerTask(ProtocolApproval):
 
     def note(self) -> Note:
         """The change reference."""
+        from perfproof.approvals import Note
+
         return Note.CHANGE_REFERENCE
 
     def forbidden(self, cycle: Cycle) -> tuple[str, ...]:

@@ -39,7 +39,6 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr("perfproof_airflow.sensors.approval_log.ApprovalLog.now", staticmethod(made))
-    monkeypatch.setattr("perfproof_airflow.sensors.questions.now", made)
     monkeypatch.setattr("perfproof_airflow.cycle.now", made)
     return made
 

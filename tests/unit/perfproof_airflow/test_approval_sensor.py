@@ -15,6 +15,7 @@ from perfproof.config import Person
 from perfproof.errors import ApprovalError, PerfproofError
 from perfproof.evidence import Actor, EvidenceStore, MemoryBackend
 from perfproof.moments import stamp
+from perfproof_airflow import retrying
 from perfproof_airflow.sensors import approval
 from perfproof_airflow.sensors.approval import MAX_ATTEMPTS, ApprovalSensor
 
@@ -320,8 +321,8 @@ def test_an_error_of_ours_is_told_and_fails_without_retries(airflow: Airflow, se
 
 def test_the_task_is_retried_soon_after_a_crash() -> None:
     """Airflow's default of five minutes would look like a hang."""
-    assert ApprovalSensor(task_id="t", step="plan").retries == approval.RETRIES
-    assert ApprovalSensor(task_id="t", step="plan").retry_delay == approval.RETRY_DELAY
+    assert ApprovalSensor(task_id="t", step="plan").retries == retrying.RETRIES
+    assert ApprovalSensor(task_id="t", step="plan").retry_delay == retrying.RETRY_DELAY
 
 
 TOKEN = "gh" + "p_" + "aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zA1bC2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from perfproof.announcements import Announcement
 from perfproof.errors import ArtifactError, ConfigError, EvidenceError, LoadError, ParameterError
 from perfproof.evidence import EntryType
 from perfproof.strict import read_json
+from perfproof_airflow.cycle import Cycle
 
 EVIDENCE = ".artifacts/performance"
 
@@ -254,3 +256,28 @@ def test_a_first_task_killed_while_it_opens_leaves_nothing_out(unopened: Any, mo
         with pytest.raises(KeyboardInterrupt):
             unopened.open()
     assert "evidence/protocol.yaml" in unopened.open().store.live_all()
+
+
+def test_an_older_database_beside_newer_evidence_has_diverged(run: Any) -> None:
+    """The log has a third try of the task, and Airflow makes the second: nothing goes on. As it was: the third and later ones do."""
+    opened = run.cycle().store.entries()[0].moment
+    run.cycle("group.task", try_number=3).publish("evidence/a.json", lambda: {"a": 1})
+    restored = run.context("group.task", try_number=2)
+    restored["dag_run"].run_after = opened
+    with pytest.raises(EvidenceError, match=r"EVI-530 group\.task: DIVERGED: Airflow's database is older"):
+        Cycle.of(restored)
+    for number in (3, 4):
+        context = run.context("group.task", try_number=number)
+        context["dag_run"].run_after = opened
+        assert Cycle.of(context).store.live("evidence/a.json") is not None
+
+
+def test_older_evidence_beside_a_newer_database_has_diverged(run: Any, workspace: Path, tmp_path: Path) -> None:
+    """Airflow hands on a reference that the restored evidence does not have."""
+    shutil.copytree(workspace / EVIDENCE, tmp_path / "copy")
+    reference = run.publish("evidence/a.json", {"a": 1})
+    assert run.cycle().document(reference) == {"a": 1}
+    shutil.rmtree(workspace / EVIDENCE)
+    shutil.copytree(tmp_path / "copy", workspace / EVIDENCE)
+    with pytest.raises(EvidenceError, match=r"EVI-531 evidence/a\.json: DIVERGED: this cycle's evidence is older"):
+        run.cycle().document(reference)

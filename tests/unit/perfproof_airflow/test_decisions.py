@@ -14,7 +14,6 @@ from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 from perfproof.errors import LoadError
 from perfproof_airflow.gate import EVALUATED, GATE_TASKS, gate_decision
 from perfproof_airflow.hooks.endpoint import Build
-from perfproof_airflow.sensors import decisions
 from perfproof_airflow.sensors.decisions import DECIDED, GateDecision, Rollback
 
 RETRY_FROM = {1: "intake_and_baseline.collect_telemetry", 3: "optimization.await_implementation"}
@@ -402,7 +401,7 @@ class Candidate:
 @pytest.fixture
 def candidate(monkeypatch: pytest.MonkeyPatch) -> type[Candidate]:
     made = type("TheCandidate", (Candidate,), {})
-    monkeypatch.setattr(decisions, "EndpointHook", made)
+    monkeypatch.setattr("perfproof_airflow.hooks.endpoint.EndpointHook", made)
     return made
 
 

@@ -115,3 +115,14 @@ def test_a_list_longer_than_a_page_is_read_whole() -> None:
     client = AirflowApi("http://airflow.test", "ann", "secret", transport=httpx.MockTransport(pages))
     assert client.tasks("d", "r") == everything
     assert client.required_actions("d", "r") == everything
+
+
+def test_no_ids_clear_whatever_failed() -> None:
+    """Airflow answers an empty list with 422, so that a cycle which failed could not be taken up again."""
+    server = Server()
+    client = api(server)
+    client.clear("d", "r", [], only_failed=True)
+    client.clear("d", "r", ["a"])
+    (_, _, everything), (_, _, one) = server.requests
+    assert "task_ids" not in everything and everything["only_failed"] is True
+    assert one["task_ids"] == ["a"]

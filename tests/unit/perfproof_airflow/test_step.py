@@ -8,7 +8,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from perfproof.errors import ArtifactError, PerfproofError
-from perfproof_airflow.step import RETRIES, RETRY_DELAY, step
+from perfproof_airflow.retrying import RETRIES, RETRY_DELAY
+from perfproof_airflow.step import step
 
 
 @step
