@@ -13,6 +13,8 @@ PerfproofError
 └── EvidenceError    EVI  the store, the log, the manifest
     ├── Missing      EVI  nothing is stored there (perfproof.evidence.backend)
     └── Tampered     EVI  evidence that differs from what was committed
+
+Findings of `perfproof doctor` have the same form and the prefix DOC. They are shown and never raised.
 """
 
 from __future__ import annotations

@@ -362,7 +362,7 @@ def test_load_is_stopped_with_the_button(people: People, stage: Stage, finished:
     with contextlib.closing(stage.demo.api("demo-performance")) as api:
         known = {run["dag_run_id"] for run in api.runs(DAG)}
         again.begin(stage.demo)
-        runs = eventually(lambda: [r for r in api.runs(DAG) if r["dag_run_id"] not in known], seconds=90, what="a second run")
+        runs = eventually(lambda: [r for r in api.runs(DAG) if r["dag_run_id"] not in known], seconds=240, what="a second run")
     again.run_id = runs[0]["dag_run_id"]
     eventually(lambda: again.store.of_type(EntryType.LOADTEST_STARTED), seconds=LOAD_SECONDS, what="load")
     frame = people.frame("demo-viewer", f"/cycles/{again.run}")
