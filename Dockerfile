@@ -47,9 +47,10 @@ COPY dags/ /opt/perfproof/dags/
 COPY include/protocols/ /opt/perfproof/protocols/
 COPY compose/health.py compose/worker.sh compose/worker-health.sh /opt/perfproof/compose/
 COPY compose/airflow_local_settings.py /opt/perfproof/config/
-# A new volume takes its owner from the directory that it covers.
+# A new volume takes its owner from the directory that it covers, and some engines give a memory file system that directory's mode.
 RUN python3 -m compileall -q /opt/perfproof/dags /opt/perfproof/config /opt/perfproof/compose \
-    && install -d -o perfproof -g perfproof /opt/airflow /accounts /task-logs /workspace /workspace/.artifacts
+    && install -d -m 1777 /opt/airflow \
+    && install -d -o perfproof -g perfproof /accounts /task-logs /workspace /workspace/.artifacts
 ENV PATH=/opt/perfproof/venv/bin:$PATH \
     PYTHONPATH=/opt/perfproof/config \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -10,7 +10,7 @@ PYTHONS ?= python3.11 python3.12 python3.13
 # Byte code is worth writing: without it every Airflow process compiles Airflow again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo demo-stop test test-unit test-long test-parts bench bench-telemetry bench-pages bench-scale faults tamper chaos audit sbom dist wheel-test bench-evidence bench-load bench-judge test-e2e compose-env lint lock clean-demo
+.PHONY: help install demo demo-stop test test-unit test-long test-parts bench bench-telemetry bench-pages bench-scale faults tamper chaos audit sbom dist wheel-test bench-evidence bench-load bench-judge test-e2e compose-env compose-test lint lock clean-demo
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -89,6 +89,9 @@ wheel-test: install ## install the wheel of the last commit into fresh environme
 
 compose-env: install ## write .env for docker-compose.yaml with generated secrets
 	$(BIN)/python -m perfproof_demo.compose_env .env
+
+compose-test: install ## run docker-compose.yaml, a cycle with approvals on it, kill parts meanwhile, verify, take it down (PREPARE=1 makes images with podman)
+	$(BIN)/python tests/compose/run.py $(if $(PREPARE),--prepare)
 
 lint: install ## ruff, mypy and bandit
 	$(BIN)/ruff check .

@@ -39,6 +39,7 @@ def environment_text(random_bytes: Callable[[int], bytes]) -> str:
         "JWT_SECRET": secret(),
         "APPROVALS_KEY_ID": f"k{random_bytes(4).hex()}",
         "APPROVALS_KEY": secret(),
+        "SIGNING_KEY": secret(),
         "S3_ACCESS_KEY": random_bytes(10).hex(),
         "S3_SECRET_KEY": secret(),
     }

@@ -1,6 +1,6 @@
 """The init service of docker-compose.yaml: `python -m perfproof_demo.compose_setup`, safe to run at every start.
 
-Makes the accounts of the UI, migrates Airflow's database, replaces the connections, and makes the bucket of the task logs.
+Makes the accounts of the UI, migrates Airflow's database, replaces the connections, and makes the buckets of task logs and evidence.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from perfproof.evidence.envelope import SIGNING_CONNECTION
 from perfproof_demo.airflow_home import KEY_CONNECTION
 from perfproof_demo.airflow_processes import PEOPLE, airflow_home
+from perfproof_demo.compose_signing import VARIABLE, signing_connection
 from perfproof_demo.errors import DemoError
 from perfproof_demo.settings import DemoSettings
 
 API_USER = "demo-admin"
-LOG_CONNECTION = "perfproof_s3"
+S3_CONNECTION = "perfproof_s3"
 REGION = "us-east-1"
 OWNER_ONLY = 0o600
 
@@ -48,7 +50,7 @@ def people_passwords(path: Path) -> dict[str, str]:
 
 
 def connections(settings: DemoSettings, environment: Mapping[str, str], *, api_password: str) -> dict[str, dict[str, Any]]:
-    """The connections of the stack by id: those of the demo, with the API and the log store of the stack, and the signing key."""
+    """The connections of the stack by id: those of the demo, with the API and the S3 store of the stack, and both signing keys."""
     # The home is never made; it knows which connections the demo's target needs.
     home = airflow_home(settings, workspace=settings.home, dags_folder=settings.home, protocols=settings.home)
     found: dict[str, dict[str, Any]] = {name: dict(fields) for name, fields in home.connections.items()}
@@ -65,7 +67,8 @@ def connections(settings: DemoSettings, environment: Mapping[str, str], *, api_p
         "login": required(environment, "APPROVALS_KEY_ID"),
         "password": required(environment, "APPROVALS_KEY"),
     }
-    found[LOG_CONNECTION] = {
+    found[SIGNING_CONNECTION] = signing_connection(required(environment, VARIABLE))
+    found[S3_CONNECTION] = {
         "conn_type": "aws",
         "login": required(environment, "S3_ACCESS_KEY"),
         "password": required(environment, "S3_SECRET_KEY"),
@@ -81,8 +84,8 @@ def connections(settings: DemoSettings, environment: Mapping[str, str], *, api_p
     return found
 
 
-def make_bucket(environment: Mapping[str, str]) -> None:
-    """Makes the bucket S3_BUCKET unless it is there."""
+def make_buckets(environment: Mapping[str, str]) -> None:
+    """Makes the buckets S3_BUCKET and EVIDENCE_BUCKET unless they are there."""
     import boto3
     from boto3.session import Config
 
@@ -95,8 +98,9 @@ def make_bucket(environment: Mapping[str, str]) -> None:
         config=Config(s3={"addressing_style": "path"}, connect_timeout=5, read_timeout=20),
     )
     known = (client.exceptions.BucketAlreadyExists, client.exceptions.BucketAlreadyOwnedByYou)
-    with contextlib.suppress(*known):
-        client.create_bucket(Bucket=required(environment, "S3_BUCKET"))
+    for name in ("S3_BUCKET", "EVIDENCE_BUCKET"):
+        with contextlib.suppress(*known):
+            client.create_bucket(Bucket=required(environment, name))
 
 
 def main() -> None:
@@ -107,7 +111,7 @@ def main() -> None:
         passwords = people_passwords(password_file)
         settings = DemoSettings.from_environment(Path(required(environment, "PERFPROOF_DEMO_HOME")), environment)
         found = connections(settings, environment, api_password=passwords[API_USER])
-        make_bucket(environment)
+        make_buckets(environment)
     except DemoError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from perfproof_airflow.provider import get_provider_info
+from perfproof_demo import compose_setup
 from perfproof_demo.airflow_processes import PEOPLE
 from perfproof_demo.compose_env import environment_text
 from perfproof_demo.settings import DemoSettings, Side
@@ -89,7 +90,9 @@ def test_service_is_hardened(service: tuple[str, dict[str, Any]]) -> None:
     assert body["security_opt"] == ["no-new-privileges:true"]
     assert body["read_only"] is True
     assert set(body["logging"]["options"]) == {"max-size", "max-file"}
-    assert set(body["deploy"]["resources"]["limits"]) == {"cpus", "memory"}
+    # Not under `deploy`, where docker-compose 1.29 does not look for them.
+    assert body["cpus"] > 0
+    assert re.fullmatch(r"\d+[mg]", body["mem_limit"])
 
 
 def test_memory_file_systems_are_bounded(service: tuple[str, dict[str, Any]]) -> None:
@@ -135,9 +138,18 @@ def test_generated_environment_has_what_the_stack_requires() -> None:
     assert made - {"COMPOSE_PROJECT_NAME"} == set(REQUIRED.findall(text))
 
 
-def test_signing_key_is_given_to_init_only() -> None:
-    """The key that signs approvals is in no other service's environment."""
-    assert {name for name, key, value in environments() if "APPROVALS_KEY" in key + value} == {"init"}
+@pytest.mark.parametrize("key", ["APPROVALS_KEY", "SIGNING_KEY"])
+def test_signing_key_is_given_to_init_only(key: str) -> None:
+    """The keys that sign approvals and checkpoints are in no other service's environment."""
+    assert {name for name, variable, value in environments() if key in variable + value} == {"init"}
+
+
+def test_evidence_goes_to_the_bucket_that_init_makes() -> None:
+    """Workers on several hosts share no disk; the bucket's name stands once for both."""
+    bucket = SERVICES["init"]["environment"]["EVIDENCE_BUCKET"]
+    shared = COMPOSE["x-airflow-environment"]
+    assert shared["AIRFLOW__PERFPROOF__EVIDENCE_URI"].startswith(f"s3://{bucket}/")
+    assert shared["AIRFLOW__PERFPROOF__EVIDENCE_CONNECTION"] == compose_setup.S3_CONNECTION
 
 
 def test_superuser_of_the_database_is_known_where_databases_are_made() -> None:
@@ -262,5 +274,5 @@ def test_script_of_the_images_needs_the_standard_library_only(script: str) -> No
     """They run in images without our packages; what Airflow imports for its workers is the exception."""
     tree = ast.parse((ROOT / "compose" / script).read_text())
     names = {alias.name.split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    allowed = {"json", "os", "sys", "urllib"} | ({"great_expectations"} if script == "airflow_local_settings.py" else set())
+    allowed = {"json", "os", "sys", "urllib"} | ({"perfproof_airflow"} if script == "airflow_local_settings.py" else set())
     assert names <= allowed

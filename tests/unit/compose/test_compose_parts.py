@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import runpy
 import stat
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
-from perfproof_demo import compose_env, compose_setup, compose_target
+from perfproof.evidence import LocalBackend
+from perfproof.evidence.envelope import SIGNING_CONNECTION, read_checkpoint_key, read_envelope, seal
+from perfproof.evidence.trust import read_trust_root
+from perfproof_demo import compose_env, compose_evidence, compose_setup, compose_signing, compose_target
 from perfproof_demo.airflow_processes import PEOPLE
 from perfproof_demo.errors import DemoError
 from perfproof_demo.settings import DemoSettings
@@ -26,6 +32,7 @@ SCRIPTS = Path(__file__).parents[3] / "compose"
 STACK = {
     "APPROVALS_KEY_ID": "k1",
     "APPROVALS_KEY": "ab" * 32,
+    "SIGNING_KEY": "cd" * 32,
     "S3_ENDPOINT": "http://s3:8333",
     "S3_ACCESS_KEY": "access",
     "S3_SECRET_KEY": "secret",
@@ -43,7 +50,7 @@ def test_secrets_differ_from_each_other_and_from_time_to_time() -> None:
     """No two secrets are the same, in one file or in two."""
     first, second = values(compose_env.environment_text(os.urandom)), values(compose_env.environment_text(os.urandom))
     secrets = [value for file in (first, second) for name, value in file.items() if name != "COMPOSE_PROJECT_NAME"]
-    assert len(set(secrets)) == len(secrets) == 20
+    assert len(set(secrets)) == len(secrets) == 22
     assert all(
         len(value) >= 32 for name, value in first.items() if name not in ("COMPOSE_PROJECT_NAME", "APPROVALS_KEY_ID", "S3_ACCESS_KEY")
     )
@@ -116,7 +123,46 @@ def test_shop_connections_are_the_readers(tmp_path: Path) -> None:
         assert found[f"perfproof_shop_{side}"]["password"] != "word"
 
 
-@pytest.mark.parametrize("name", ["APPROVALS_KEY", "APPROVALS_KEY_ID", "S3_SECRET_KEY", "S3_ENDPOINT"])
+def test_checkpoints_are_signed_with_the_key_of_the_environment(tmp_path: Path) -> None:
+    """What the Connection signs, the trust root that is made of the same `.env` accepts; another key's trust root does not."""
+    found = compose_setup.connections(DemoSettings.from_environment(tmp_path, STACK), STACK, api_password="word")[SIGNING_CONNECTION]
+    key = read_checkpoint_key(found["password"].encode(), key_id=found["login"], where="test")
+    signed = read_envelope(seal(b"{}", key=key), where="test")
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    for text, accepted in ((STACK["SIGNING_KEY"], True), ("ef" * 32, False)):
+        root = read_trust_root(compose_signing.trust_root(text).encode(), where="test")
+        assert (root.problem(signed, at=at) is None) is accepted
+
+
+def test_trust_root_is_made_of_the_environment_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command writes the trust root, and one line without the key if the file has none."""
+    path = tmp_path / ".env"
+    path.write_text(f"# a comment\nSIGNING_KEY={STACK['SIGNING_KEY']}\n")
+    assert compose_signing.main([str(path)]) == 0
+    written = capsys.readouterr().out
+    assert written == compose_signing.trust_root(STACK["SIGNING_KEY"])
+    assert STACK["SIGNING_KEY"] not in written
+    path.write_text("SIGNING_KEY=short\n")
+    assert compose_signing.main([str(path)]) == 2
+    assert "DEM-184 SIGNING_KEY" in capsys.readouterr().err
+    assert compose_signing.main([str(tmp_path / "absent")]) == 2
+
+
+def test_cycle_leaves_the_bucket_as_a_tar_of_its_own_objects(tmp_path: Path) -> None:
+    """Names are relative to the cycle, bytes are those stored, and another cycle's objects stay behind."""
+    backend = LocalBackend(tmp_path)
+    for key, data in (("one/log/0.json", b"{}"), ("one/report.md", b"words"), ("another/log/0.json", b"x")):
+        assert backend.create(key, data)
+    stream = io.BytesIO()
+    assert compose_evidence.write_tar(backend, "one", stream) == 2
+    with tarfile.open(fileobj=io.BytesIO(stream.getvalue())) as archive:
+        contents = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
+    assert contents == {"log/0.json": b"{}", "report.md": b"words"}
+    with pytest.raises(DemoError, match="DEM-185 absent"):
+        compose_evidence.write_tar(backend, "absent", io.BytesIO())
+
+
+@pytest.mark.parametrize("name", ["SIGNING_KEY", "APPROVALS_KEY", "APPROVALS_KEY_ID", "S3_SECRET_KEY", "S3_ENDPOINT"])
 def test_missing_secret_is_named(tmp_path: Path, name: str) -> None:
     """An empty variable is as bad as none."""
     environment = {**STACK, name: ""}

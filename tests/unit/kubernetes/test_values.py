@@ -82,9 +82,14 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def compose_options() -> dict[str, str]:
-    """What docker-compose.yaml sets in Airflow, as section.option."""
+    """What docker-compose.yaml sets in Airflow, as section.option; of a variable that .env may set, the default."""
     names = (key for key in COMPOSE if key.startswith("AIRFLOW__"))
-    return {".".join(key.lower().removeprefix("airflow__").split("__")): str(COMPOSE[key]) for key in names}
+    return {".".join(key.lower().removeprefix("airflow__").split("__")): _default(str(COMPOSE[key])) for key in names}
+
+
+def _default(text: str) -> str:
+    whole = re.fullmatch(r"\$\{\w+:-(.*)\}", text)
+    return whole[1] if whole else text
 
 
 def airflow_options() -> dict[str, set[str]]:
