@@ -174,25 +174,35 @@ def travel(journey: Journey, directory: Path, *, with_cycle: bool) -> None:
     began = time.monotonic()
     state = journey.follow(run_id, look=disturbance.look)
     tell(f"the cycle is {state} after {time.monotonic() - began:.0f} s; killed: {told(disturbance.done)}")
+    copy = copied(stack, run_id, directory)
     if state != "success":
-        raise Failed(f"the cycle {run_id} is {state}")
+        raise Failed("; ".join([f"the cycle {run_id} is {state}", *unmet(copy)]))
     if not disturbance.complete:
         raise Failed("the cycle was over before a worker and a triggerer had been killed")
+    if not list((copy / "checkpoints").iterdir()):
+        raise Failed("the evidence has no signed checkpoint")
+    tell(f"evidence from the bucket: {verdict(copy, stack.directory / '.env')}")
     stack.wait_until_ready()
-    tell(verified(stack, run_id, directory))
 
 
-def verified(stack: Stack, run_id: str, directory: Path) -> str:
-    """What `perfproof verify` says of the cycle's evidence, read from the bucket, with keys that are not from the stack."""
+def copied(stack: Stack, run_id: str, directory: Path) -> Path:
+    """The cycle's evidence, read from the bucket, as a directory."""
     copy = directory / "evidence"
     shutil.rmtree(copy, ignore_errors=True)
     copy.mkdir()
     archive = stack.call("api-server", "python", "-m", "perfproof_demo.compose_evidence", run_key(CYCLE, run_id))
     with tarfile.open(fileobj=BytesIO(archive)) as members:
         members.extractall(copy, filter="data")
-    if not list((copy / "checkpoints").iterdir()):
-        raise Failed("the evidence has no signed checkpoint")
-    return f"evidence from the bucket: {verdict(copy, stack.directory / '.env')}"
+    return copy
+
+
+def unmet(evidence: Path) -> Iterator[str]:
+    """What the gates of a cycle did not find met: on a busy machine, the measurement itself."""
+    for path in sorted(evidence.glob("gate-*-result.json")):
+        gate = json.loads(path.read_text())
+        for criterion in gate["criteria"]:
+            if not criterion["met"]:
+                yield f"gate {gate['gate']} {criterion['criterion']}: {criterion['reason']}"
 
 
 def verdict(evidence: Path, environment_file: Path) -> str:

@@ -87,11 +87,13 @@ def test_a_gate_that_fails_is_rolled_back_retried_and_passes(stage: Stage) -> No
     store = evidence(directory)
     assert ending is Ending.PASSED
     evaluated = gates(store)
-    assert [gate for gate, _ in evaluated] == [1, 2, 3, 3, 4]
-    assert evaluated[2][1] in ("FAIL", "INDETERMINATE") and [o for g, o in evaluated if g != 3] == ["PASS"] * 3
-    assert evaluated[3] == (3, "PASS")
+    tries = [outcome for gate, outcome in evaluated if gate == 3]
+    # A busy machine may leave the changed code undecided once, which asks again; the unchanged code is never a pass.
+    assert [gate for gate, _ in evaluated] == [1, 2, *[3] * len(tries), 4] and len(tries) in (2, 3)
+    assert tries[0] in ("FAIL", "INDETERMINATE") and tries[1:-1] in ([], ["INDETERMINATE"]) and tries[-1] == "PASS"
+    assert [outcome for gate, outcome in evaluated if gate != 3] == ["PASS"] * 3
     steps = [entry.body["step"] for entry in store.of_type(EntryType.APPROVAL_GRANTED)]
-    assert "rollback" in steps and steps.count("implementation") == 4
+    assert "rollback" in steps and steps.count("implementation") == 2 * len(tries)
     report = json.loads(store.read("optimization-validation-report.json"))
     assert report["status"] == "pass" and report["regression_count"] == 0 and report["improvement"]["percentage"] >= 15
     trust = read_trust_root(trust_root(stage.demo.settings).read_bytes(), where="trust-root.json")
