@@ -90,8 +90,8 @@ wheel-test: install ## install the wheel of the last commit into fresh environme
 compose-env: install ## write .env for docker-compose.yaml with generated secrets
 	$(BIN)/python -m perfproof_demo.compose_env .env
 
-compose-test: install ## run docker-compose.yaml, a cycle with approvals on it, kill parts meanwhile, verify, take it down (PREPARE=1 makes images with podman)
-	$(BIN)/python tests/compose/run.py $(if $(PREPARE),--prepare)
+compose-test: install ## run docker-compose.yaml, a cycle with approvals on it, kill parts meanwhile, verify, take it down (PREPARE=1 makes images with podman, CLEAN=1 removes them)
+	$(BIN)/python tests/compose/run.py $(if $(PREPARE),--prepare) $(if $(CLEAN),--clean)
 
 lint: install ## ruff, mypy and bandit
 	$(BIN)/ruff check .
