@@ -6,20 +6,16 @@ stack whose evidence they check.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from perfproof.errors import PerfproofError
-from perfproof.evidence.trust import TRUST_VERSION
+from perfproof.evidence.envelope import CheckpointKey, key_id_of, signing_fields
+from perfproof.evidence.trust import trust_root_of
 from perfproof_demo.errors import DemoError
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 VARIABLE = "SIGNING_KEY"
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -27,37 +23,22 @@ _HEX = re.compile(r"[0-9a-f]{64}")
 
 def signing_connection(text: str) -> dict[str, Any]:
     """The fields of the Connection that checkpoints are signed with."""
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-
-    private = _private(text)
-    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return {"conn_type": "generic", "login": _key_id(private), "password": pem.decode()}
+    return dict(signing_fields(_key(text)))
 
 
 def trust_root(text: str) -> str:
     """The trust root that names the public half of the key, as JSON."""
-    private = _private(text)
-    listed = {
-        "id": _key_id(private),
-        "public_key": private.public_key().public_bytes_raw().hex(),
-        "valid_from": None,
-        "valid_until": None,
-        "revoked": False,
-    }
-    return json.dumps({"version": TRUST_VERSION, "keys": [listed]}, indent=2) + "\n"
+    return trust_root_of(_key(text))
 
 
-def _private(text: str) -> Ed25519PrivateKey:
+def _key(text: str) -> CheckpointKey:
     """The private key in 64 hexadecimal digits. Raises DemoError 184, without them, for anything else."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     if not _HEX.fullmatch(text):
         raise DemoError(184, where=VARIABLE, what="not a key of 64 hexadecimal digits", fix="take the line that `make compose-env` wrote")
-    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(text))
-
-
-def _key_id(private: Ed25519PrivateKey) -> str:
-    return hashlib.sha256(private.public_key().public_bytes_raw()).hexdigest()[:16]
+    private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(text))
+    return CheckpointKey(key_id_of(private), private)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

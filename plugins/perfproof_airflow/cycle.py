@@ -19,7 +19,7 @@ from perfproof.announcements import Announcement, error_line
 from perfproof.config import Protocol, load_protocol
 from perfproof.config_checks import IDENTIFIER
 from perfproof.errors import ConfigError, EvidenceError, ParameterError, PerfproofError
-from perfproof.evidence import Actor, Attempt, EntryType, EvidenceStore, Missing, Reference, idempotency
+from perfproof.evidence import Actor, Attempt, Entry, EntryType, EvidenceStore, Missing, Reference, idempotency
 from perfproof.evidence.divergence import not_in_evidence, require_same_history
 from perfproof.evidence.secrets import masked
 from perfproof.input_file import read_input
@@ -66,12 +66,14 @@ class Cycle:
         dag_run, ti = context["dag_run"], context["ti"]
         run = run_key(dag_run.dag_id, dag_run.run_id)
         store = EvidenceStore(settings.evidence_backend(), run, known_secrets=settings.known_secrets)
-        genesis = _genesis(store)
+        # Once: each look at the log lists it, which in a bucket is a request.
+        entries = store.entries()
+        genesis = _genesis(store, entries)
         round_, run_after = dag_run.clear_number or 0, getattr(dag_run, "run_after", None)
-        require_same_history(store.entries(), attempt=_attempt(dag_run, ti), round_=round_, run_after=run_after)
+        require_same_history(entries, attempt=_attempt(dag_run, ti), round_=round_, run_after=run_after)
         protocol = _protocol(store.get_object(genesis["protocol_sha256"]), f"{genesis['parameters']['protocol']}.yaml")
         cycle = cls._assemble(context, store, protocol, read_parameters(genesis["parameters"], protocol), run, ti)
-        cycle._note_version(str(genesis["perfproof"]))
+        cycle._note_version(str(genesis["perfproof"]), [entry for entry in entries if entry.type is EntryType.CODE_CHANGED])
         return cycle
 
     @classmethod
@@ -117,9 +119,8 @@ class Cycle:
             self.publish(name, lambda: self.store.get_object(self.protocol.digest))
         return self
 
-    def _note_version(self, began: str) -> None:
+    def _note_version(self, began: str, changes: Sequence[Entry]) -> None:
         """Records that another version than the last one that the log names goes on with the cycle; one entry for each change."""
-        changes = self.store.of_type(EntryType.CODE_CHANGED)
         last = str(changes[-1].body["to"]) if changes else began
         if last != __version__:
             key = idempotency("code", f"{last} to {__version__}, {len(changes)}", 0, [])
@@ -281,8 +282,7 @@ def _attempt(dag_run: Any, ti: Any) -> Attempt:
     return Attempt(dag_id=dag_run.dag_id, task_id=ti.task_id, map_index=map_index, try_number=ti.try_number, ti_id=str(ti.id))
 
 
-def _genesis(store: EvidenceStore) -> dict[str, Any]:
-    entries = store.entries()
+def _genesis(store: EvidenceStore, entries: Sequence[Entry]) -> dict[str, Any]:
     if not entries:
         raise EvidenceError(521, where=store.run, what="the cycle has not been opened", fix="clear the first task of the run")
     genesis: dict[str, Any] = read_json(store.get_object(entries[0].prev), where="genesis", error=EvidenceError, number=522)

@@ -16,6 +16,11 @@ PAGE = 100
 FINISHED = frozenset(("success", "failed"))
 
 
+def address_of(connection: Any) -> str:
+    """The base URL that a Connection to an Airflow names."""
+    return f"{connection.schema or 'http'}://{connection.host}:{connection.port}"
+
+
 @dataclass(slots=True)
 class AirflowApi:
     """The API of the Airflow at `base_url`, as `user`. Logs in when it is first used.

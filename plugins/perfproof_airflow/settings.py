@@ -44,7 +44,22 @@ def workspace_root() -> Path:
 
 def protocol_path(name: str) -> Path:
     """The protocol file of that name. The caller has checked that the name is an identifier."""
-    return workspace_root() / option("protocols_dir", "include/protocols") / f"{name}.yaml"
+    return protocols_directory() / f"{name}.yaml"
+
+
+def protocols_directory() -> Path:
+    """The directory of the protocol files."""
+    return workspace_root() / option("protocols_dir", "include/protocols")
+
+
+def api_connection() -> str:
+    """The id of the Connection to this Airflow's own REST API."""
+    return option("api_connection", "perfproof_api")
+
+
+def evidence_connection() -> str:
+    """The id of the Connection for evidence in a bucket."""
+    return option("evidence_connection", "perfproof_s3")
 
 
 def evidence_uri() -> str:
@@ -85,7 +100,7 @@ def evidence_backend() -> Backend:
         return LocalBackend(evidence_root())
     from perfproof_airflow.hooks.s3_store import s3_backend
 
-    return s3_backend(evidence_uri(), connection_id=option("evidence_connection", "perfproof_s3"), lock=option("evidence_object_lock", ""))
+    return s3_backend(evidence_uri(), connection_id=evidence_connection(), lock=option("evidence_object_lock", ""))
 
 
 def known_secrets() -> list[str]:

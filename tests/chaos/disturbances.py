@@ -20,7 +20,7 @@ import psutil
 import psycopg
 from cells import Cell, Victim
 from processes_of_airflow import TaskProcess, generators_in, task_processes
-from stack import DATABASE, tolerant, wait_for
+from stack import DATABASE, eventually, tolerant
 
 from perfproof_airflow.commands.run import DAG
 from perfproof_demo.airflow_processes import stop_airflow
@@ -107,7 +107,7 @@ def disk_full(ride: Ride, cell: Cell, found: Sequence[TaskProcess]) -> list[str]
 def read_only(ride: Ride, cell: Cell, found: Sequence[TaskProcess]) -> list[str]:
     """The file system of the evidence can only be read until the run has halted."""
     place = str(ride.stack.evidence.parent)
-    wait_for(lambda: not _fails(["/bin/mount", "-o", "remount,ro", place]), what="the evidence can be mounted read-only", seconds=30)
+    eventually(lambda: not _fails(["/bin/mount", "-o", "remount,ro", place]), what="the evidence can be mounted read-only", seconds=30)
     try:
         return halts_with(ride, "EVI-503")
     finally:
@@ -139,7 +139,7 @@ def paused(ride: Ride, cell: Cell, found: Sequence[TaskProcess]) -> list[str]:
     wrong: list[str] = []
     try:
         if sends:
-            wait_for(lambda: not generators_in(ride.stack.demo.workspace), what="the load of a paused task ends", seconds=PAUSED_SECONDS)
+            eventually(lambda: not generators_in(ride.stack.demo.workspace), what="the load of a paused task ends", seconds=PAUSED_SECONDS)
             ended = time.monotonic() - begun
             ride.tell(f"        the load of the paused task ended after {ended:.1f} s")
             # It notices when the lease has lapsed, and looks every second.
@@ -147,11 +147,11 @@ def paused(ride: Ride, cell: Cell, found: Sequence[TaskProcess]) -> list[str]:
                 wrong.append(f"I7 the load of a paused task ended after {ended:.0f} s")
             time.sleep(max(0.0, begun + PAUSED_SECONDS - time.monotonic()))
         else:
-            wait_for(lambda: _done_again(ride, task_id, map_index, try_number), what=f"another try of {task_id} is done", seconds=300)
+            eventually(lambda: _done_again(ride, task_id, map_index, try_number), what=f"another try of {task_id} is done", seconds=300)
     finally:
         ride.stack.signal(members, signal.SIGCONT)
     ride.tell(f"        {task_id} try {try_number} stood still for {time.monotonic() - begun:.0f} s and goes on")
-    wait_for(lambda: not _works(ride, old.ti_id), what="the old try ends", seconds=180)
+    eventually(lambda: not _works(ride, old.ti_id), what="the old try ends", seconds=180)
     return wrong
 
 
@@ -202,7 +202,7 @@ def crashed(ride: Ride, cell: Cell, found: Sequence[TaskProcess]) -> list[str]:
     token = f"{cell.id}-{ride.run_id[-8:]}"
     _plan(ride, {"crash": {"point": cell.detail, "token": token}})
     ride.people.paused = False
-    wait_for(lambda: (ride.stack.faults / token).exists(), what=f"a task dies {cell.detail}", seconds=300)
+    eventually(lambda: (ride.stack.faults / token).exists(), what=f"a task dies {cell.detail}", seconds=300)
     (ride.stack.faults / "plan.json").unlink()
     return []
 
@@ -217,7 +217,7 @@ def flaky(ride: Ride, cell: Cell, found: Sequence[TaskProcess]) -> list[str]:
 def halts_with(ride: Ride, code: str) -> list[str]:
     """Waits until the run has failed; what is wrong if no failed task says `code`."""
     ride.people.paused = False
-    wait_for(lambda: ride.state() == "failed", what="the run halts", seconds=300)
+    eventually(lambda: ride.state() == "failed", what="the run halts", seconds=300)
     api = ride.stack.as_("demo-admin")
     failed = [task for task in tolerant(lambda: api.tasks(DAG, ride.run_id)) or () if task["state"] == "failed"]
     for task in failed:

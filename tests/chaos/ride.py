@@ -17,7 +17,7 @@ from invariants import Scene, as_done, findings
 from people import Stubborn
 from processes_of_airflow import TaskProcess, task_processes
 from smallest_protocol import write_protocol
-from stack import Stack, tolerant, wait_for
+from stack import PATIENCE_SECONDS, Stack, eventually, tolerant
 from witness import Witness, references_in
 
 from perfproof.evidence import EntryType, EvidenceStore, LocalBackend
@@ -270,7 +270,7 @@ class Ride:
 
     def _done(self) -> list[Any]:
         api = self.stack.as_("demo-admin")
-        tasks = wait_for(lambda: tolerant(lambda: api.tasks(DAG, self.run_id)), what="the tasks of the run")
+        tasks = eventually(lambda: tolerant(lambda: api.tasks(DAG, self.run_id)), what="the tasks of the run", seconds=PATIENCE_SECONDS)
         references = {}
         for task in tasks:
             if task["state"] == "success":

@@ -20,6 +20,7 @@ import httpx
 import psutil
 import psycopg
 from airflow_rig import REPOSITORY
+from airflow_rig import eventually as eventually
 from processes_of_airflow import Generators, TaskProcess, generators_in, task_processes
 
 from perfproof_airflow.commands.run import DAG
@@ -171,17 +172,6 @@ def importing(code: Path) -> Iterator[None]:
             os.environ.pop("PYTHONPATH")
         else:
             os.environ["PYTHONPATH"] = before
-
-
-def wait_for(question: Callable[[], Any], *, what: str, seconds: float = PATIENCE_SECONDS, pause: float = 0.2) -> Any:
-    """The first true answer of `question`. TimeoutError with `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        answer = question()
-        if answer:
-            return answer
-        time.sleep(pause)
-    raise TimeoutError(f"not within {seconds:g} s: {what}")
 
 
 def tolerant(question: Callable[[], Any]) -> Any:

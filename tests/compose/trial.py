@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tarfile
@@ -28,6 +27,7 @@ from compose.stack import Stack
 
 from perfproof.run_key import run_key
 from perfproof_demo import compose_env, compose_signing
+from perfproof_demo.airflow_home import free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = "perfproof-compose-test"
@@ -220,10 +220,3 @@ def verdict(evidence: Path, environment_file: Path) -> str:
     if done.returncode != 0 or not line.startswith("verified"):
         raise Failed(f"evidence from the bucket: {line} (exit code {done.returncode})")
     return line
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listened on a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

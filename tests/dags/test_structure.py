@@ -12,7 +12,8 @@ import pytest
 
 from perfproof_airflow.gate import GATE_TASKS
 from perfproof_airflow.sensors.decisions import GateDecision, Rollback
-from perfproof_airflow.sensors.questions import ImplementationApproval, ProtocolApproval
+from perfproof_airflow.sensors.owner_tasks import ImplementationApproval
+from perfproof_airflow.sensors.questions import ProtocolApproval
 
 HAND_OFF = "governance.hand_off"
 APPROVALS = {

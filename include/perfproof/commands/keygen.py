@@ -7,15 +7,14 @@ private key, for their owner only), and `trust-root.json`, which auditors get.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import sys
 from pathlib import Path
 
 from perfproof.errors import EvidenceError
-from perfproof.evidence.envelope import KEY_ID, SIGNING_CONNECTION
-from perfproof.evidence.trust import TRUST_VERSION, read_trust_root
+from perfproof.evidence.envelope import KEY_ID, SIGNING_CONNECTION, CheckpointKey, key_id_of, signing_fields
+from perfproof.evidence.trust import read_trust_root, trust_root_of
 
 PRIVATE_FILE, CONNECTION_FILE, TRUST_FILE = "signing-key.pem", "signing-connection.json", "trust-root.json"
 
@@ -31,27 +30,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Makes the key and writes the files, the trust root last."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
     private = Ed25519PrivateKey.generate()
-    public = private.public_key().public_bytes_raw()
-    key_id = options.key_id or hashlib.sha256(public).hexdigest()[:16]
+    key_id = options.key_id or key_id_of(private)
     if not KEY_ID.fullmatch(key_id):
         raise EvidenceError(620, where="--key-id", what="not a key id", got=key_id, expected="letters, digits, . _ -", fix="choose another")
-    listed = {
-        "id": key_id,
-        "public_key": public.hex(),
-        "valid_from": options.valid_from,
-        "valid_until": options.valid_until,
-        "revoked": False,
-    }
-    trust = json.dumps({"version": TRUST_VERSION, "keys": [listed]}, indent=2).encode() + b"\n"
+    key = CheckpointKey(key_id, private)
+    trust = trust_root_of(key, valid_from=options.valid_from, valid_until=options.valid_until).encode()
     read_trust_root(trust, where=TRUST_FILE)
-    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    connection = {SIGNING_CONNECTION: {"conn_type": "generic", "login": key_id, "password": pem.decode()}}
+    fields = signing_fields(key)
     files = [
-        (PRIVATE_FILE, pem, 0o600),
-        (CONNECTION_FILE, json.dumps(connection, indent=2).encode() + b"\n", 0o600),
+        (PRIVATE_FILE, fields["password"].encode(), 0o600),
+        (CONNECTION_FILE, json.dumps({SIGNING_CONNECTION: fields}, indent=2).encode() + b"\n", 0o600),
         (TRUST_FILE, trust, 0o644),
     ]
     directory: Path = options.directory

@@ -9,13 +9,11 @@ Exit codes: 0 listed or removed, 1 something could not be removed or does not ve
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +22,7 @@ from typing import Any
 from perfproof.announcements import one_line
 from perfproof.artifacts import gate_result_name
 from perfproof.change_proof import subject_of
+from perfproof.commands.account import account
 from perfproof.commands.verify import Trusted, trust_root, verify_directory
 from perfproof.errors import EvidenceError, ParameterError, PerfproofError
 from perfproof.evidence.directory import RunDirectory
@@ -153,7 +152,7 @@ def _record(found: Found, *, rule: str, now: datetime) -> dict[str, Any]:
         builds=found.builds,
         artifacts={name: entry.body["sha256"] for name, entry in sorted(live.items()) if not name.startswith(("evidence/", "approvals/"))},
         removed_at=stamp(now),
-        removed_by=_who(),
+        removed_by=account(),
         rule=rule,
     )
 
@@ -166,12 +165,6 @@ def _gate(store: EvidenceStore, gate: int) -> str:
 def _rule(options: argparse.Namespace) -> str:
     more = [word for word in ("unfinished", "changes") if getattr(options, word)]
     return " ".join([f"older than {options.older_than:g} days", *(f"--{word}" for word in more)])
-
-
-def _who() -> str:
-    with suppress(OSError, KeyError):  # no name for this user id
-        return getpass.getuser()
-    return "somebody"
 
 
 def _remove(root: Path, directory: Path) -> None:

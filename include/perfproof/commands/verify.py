@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from perfproof.commands.removed import tell_removed
 from perfproof.errors import EvidenceError, PerfproofError, Tampered, quoted
 from perfproof.evidence.manifest import ASSURANCE
 from perfproof.evidence.store import EvidenceStore
@@ -80,21 +81,6 @@ def run(options: argparse.Namespace) -> int:
         tell_removed(options.directory.absolute().parent, run=options.directory.name)
     sys.stdout.write(_json(verification, trusted, unchecked) if options.json else _text(verification, trusted, unchecked))
     return verification.outcome.exit_code
-
-
-def tell_removed(root: Path, *, run: str | None = None, change: str | None = None) -> None:
-    """Says on standard error what retention removed below `root`: the cycle `run`, or those that proved `change`."""
-    from perfproof.evidence.local import LocalBackend
-    from perfproof.retention.records import read_removed
-
-    try:
-        records = read_removed(LocalBackend(root))
-    except PerfproofError as error:
-        sys.stderr.write(f"{error}\n")
-        return
-    for record in records:
-        if record.run == run or (change is not None and change in record.document["changes"]):
-            sys.stderr.write(f"{quoted(record.words, 600)}\n")
 
 
 def verify_directory(

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from perfproof.change_proof import CycleProof, Proof, conclude_change, prove_change
+from perfproof.commands.removed import tell_removed
 from perfproof.errors import EvidenceError, quoted
 from perfproof.evidence.backend import Backend
 from perfproof.evidence.directory import RunDirectory
@@ -44,9 +45,6 @@ def run_change(options: argparse.Namespace, *, check: Callable[[Path], Verificat
     cycles = prove_change(directories, open_run=_opened, check=check, change=options.change, build=options.build, now=now)
     proof = conclude_change(cycles)
     if proof is Proof.NONE and options.change is not None:
-        # Imported here, since that module imports this one.
-        from perfproof.commands.verify import tell_removed
-
         tell_removed(options.root, change=options.change)
     sys.stdout.write(_json(proof, cycles) if options.json else _text(proof, cycles, options))
     return proof.exit_code

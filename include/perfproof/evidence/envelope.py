@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from perfproof.errors import EvidenceError, Tampered
 from perfproof.evidence.records import canonical
 from perfproof.strict import read_json
+from perfproof.telemetry import sha256_hex
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -34,6 +35,19 @@ class CheckpointKey:
     def public_hex(self) -> str:
         """The public half, as a trust root names it."""
         return self.private.public_key().public_bytes_raw().hex()
+
+
+def key_id_of(private: Ed25519PrivateKey) -> str:
+    """The id of a key that was given none: a part of the digest of its public half."""
+    return sha256_hex(private.public_key().public_bytes_raw())[:16]
+
+
+def signing_fields(key: CheckpointKey) -> dict[str, str]:
+    """The fields of the Connection that checkpoints are signed with. They hold the private key."""
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    pem = key.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return {"conn_type": "generic", "login": key.id, "password": pem.decode()}
 
 
 def read_checkpoint_key(pem: bytes, *, key_id: str, where: str) -> CheckpointKey:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from perfproof.errors import ArtifactError, EvidenceError
-from perfproof.evidence.envelope import KEY_ID, Signed
+from perfproof.evidence.envelope import KEY_ID, CheckpointKey, Signed
 from perfproof.moments import parse_stamp, stamp
 from perfproof.strict import build, read_json
 
@@ -63,6 +64,12 @@ class TrustRoot:
         if key.valid_until is not None and at > key.valid_until:
             return f"signed at {stamp(at)}, after the key {key.id} had expired"
         return None
+
+
+def trust_root_of(key: CheckpointKey, *, valid_from: str | None = None, valid_until: str | None = None) -> str:
+    """The trust root that names the public half of one key, as JSON. What it says of the moments is not checked here."""
+    listed = _Listed(key.id, key.public_hex, valid_from, valid_until)
+    return json.dumps({"version": TRUST_VERSION, "keys": [asdict(listed)]}, indent=2) + "\n"
 
 
 def read_trust_root(data: bytes, *, where: str) -> TrustRoot:

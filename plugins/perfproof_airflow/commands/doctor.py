@@ -32,8 +32,9 @@ from perfproof.strict_yaml import MAX_BYTES
 from perfproof_airflow.commands import doctor_machine as machine
 from perfproof_airflow.commands.doctor_connections import connection_facts, look_here
 from perfproof_airflow.commands.doctor_server import Server, capacity_facts, close, server_facts
+from perfproof_airflow.cycle import now
 from perfproof_airflow.hooks.workspace import Workspace
-from perfproof_airflow.rest import AirflowApi
+from perfproof_airflow.rest import AirflowApi, address_of
 
 FALLBACK_URL = "http://127.0.0.1:8080"
 
@@ -92,27 +93,27 @@ def _findings(options: argparse.Namespace) -> Iterator[Finding]:
         yield told_by(Area.STORAGE, 705, error)
         yield unchecked(Area.PERMISSIONS, "installation", "everything else: it starts from this option")
         return
-    api_connection = settings.option("api_connection", "perfproof_api")
-    protocols, files = _protocols(options, root / settings.option("protocols_dir", "include/protocols"))
+    api_connection = settings.api_connection()
+    protocols, files = _protocols(options, settings.protocols_directory())
     yield from files
     server = _server(options, api_connection)
     server.log_in()
     try:
         yield from judge_server(server_facts(server, protocols), version=__version__)
         yield from judge_directories(machine.directories(protocols, root=root), user=machine.user_name())
-        evidence = settings.option("evidence_connection", "perfproof_s3") if in_s3 else None
+        evidence = settings.evidence_connection() if in_s3 else None
         needs, wrong = needs_of(
             protocols, notifiers=settings.option("notifiers", ""), api_connection=api_connection, evidence_connection=evidence
         )
         yield from wrong
         yield from judge_connections(
-            connection_facts(needs, protocols, server=server, now=machine.now(), workspace=Workspace(root), api_connection=api_connection)
+            connection_facts(needs, protocols, server=server, now=now(), workspace=Workspace(root), api_connection=api_connection)
         )
         accounts = machine.accounts()
         yield from judge_auth_manager(accounts)
         for protocol in protocols:
-            yield from judge_people(protocol, accounts, now=machine.now())
-        yield from judge_keys(machine.keys(server, trust=options.trust), now=machine.now())
+            yield from judge_people(protocol, accounts, now=now())
+        yield from judge_keys(machine.keys(server, trust=options.trust), now=now())
         yield from judge_capacity(
             capacity_facts(
                 server,
@@ -157,5 +158,5 @@ def _server(options: argparse.Namespace, api_connection: str) -> Server:
     _, connection = look_here(api_connection)
     if connection is None or not connection.login or not connection.password:
         return Server(None, url, "", unasked="no account was given to ask the REST API with")
-    own = options.url or f"{connection.schema or 'http'}://{connection.host}:{connection.port}"
+    own = options.url or address_of(connection)
     return Server(AirflowApi(own, connection.login, connection.password), own, connection.login)

@@ -19,7 +19,7 @@ from perfproof_airflow.commands.doctor_server import Server, served_connection
 from perfproof_airflow.commands.run import DAG
 from perfproof_airflow.hooks.connection_values import ConnectionValues
 from perfproof_airflow.hooks.workspace import Workspace
-from perfproof_airflow.rest import AirflowApi
+from perfproof_airflow.rest import AirflowApi, address_of
 
 REACH_SECONDS = 5.0
 DEFAULT_PORTS = {"http": 80, "https": 443, "postgres": 5432, "smtp": 465}
@@ -167,9 +167,7 @@ def _database(connection_id: str) -> Answer:
 def _api(connection: Any) -> Answer:
     """Whether the account of the Connection may log in and clear tasks: a dry run over a time in which there is nothing."""
     where = f"Connection {connection.conn_id}"
-    api = AirflowApi(
-        f"{connection.schema or 'http'}://{connection.host}:{connection.port}", connection.login or "", connection.password or ""
-    )
+    api = AirflowApi(address_of(connection), connection.login or "", connection.password or "")
     body = {"dry_run": True, "start_date": NEVER, "end_date": NEVER, "only_failed": True}
     try:
         api.client.post(f"/api/v2/dags/{DAG}/clearTaskInstances", json=body).raise_for_status()

@@ -5,13 +5,12 @@ Nothing stays behind, but the two empty objects of the probe of a bucket.
 
 from __future__ import annotations
 
-import getpass
 import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import httpx
 
 from perfproof.approvals.keys import KEY_CONNECTION, KEY_FIX, read_ring
+from perfproof.commands.account import account
 from perfproof.config import Protocol, SourceKind
 from perfproof.doctor.clock import Clock, Tolerance
 from perfproof.doctor.connections import Looked
@@ -33,6 +33,7 @@ from perfproof.evidence.trust import MAX_TRUST_ROOT, read_trust_root
 from perfproof.input_file import read_input
 from perfproof.strict import read_json
 from perfproof_airflow import settings
+from perfproof_airflow.captures import HISTORY_DIRECTORY
 from perfproof_airflow.commands.doctor_connections import look_here
 from perfproof_airflow.commands.doctor_server import Server, served_connection
 
@@ -44,9 +45,7 @@ DATE_WITHIN = 1.0
 
 def user_name() -> str:
     """The user of this process."""
-    with suppress(OSError, KeyError):  # no name for this user id
-        return getpass.getuser()
-    return f"user {os.getuid()}"
+    return account(nameless=f"user {os.getuid()}")
 
 
 def number_option(section: str, key: str) -> int | None:
@@ -73,7 +72,7 @@ def accounts() -> Accounts:
 
 def directories(protocols: Sequence[Protocol], *, root: Path) -> list[Directory]:
     """What a cycle and a capture write, each with why this user cannot."""
-    wanted = {"the workspace": root, "recurring captures": root / settings.option("history_dir", ".artifacts/performance/history")}
+    wanted = {"the workspace": root, "recurring captures": root / settings.option("history_dir", HISTORY_DIRECTORY)}
     if not settings.evidence_in_s3():
         wanted["evidence"] = settings.evidence_root()
     for protocol in protocols:
@@ -102,13 +101,12 @@ def _nearest(path: Path) -> Path:
 
 def storage(*, root: Path) -> StorageFacts:
     """Room, and what the probe of the evidence's place came to."""
-    uri, lock = settings.evidence_uri(), None
     if settings.evidence_in_s3():
         creates, lock = _bucket()
-    else:
-        uri, creates = str(settings.evidence_root()), _disk(settings.evidence_root())
-    wanted = {"the workspace": root} if settings.evidence_in_s3() else {"evidence": settings.evidence_root(), "the workspace": root}
-    return StorageFacts(uri, creates, volumes=list(_volumes(wanted)), lock=lock)
+        return StorageFacts(settings.evidence_uri(), creates, volumes=list(_volumes({"the workspace": root})), lock=lock)
+    evidence = settings.evidence_root()
+    volumes = list(_volumes({"evidence": evidence, "the workspace": root}))
+    return StorageFacts(str(evidence), _disk(evidence), volumes=volumes, lock=None)
 
 
 def _disk(evidence: Path) -> Answer:
@@ -252,8 +250,3 @@ def _of_bucket() -> Clock:
     except Exception as error:  # a refusal has a date too: S3 refuses requests that are dated too far off
         headers = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPHeaders", {})
     return _dated(name, Tolerance.BUCKET, headers.get("date"), before, time.time())
-
-
-def now() -> datetime:
-    """This machine's clock."""
-    return datetime.now(UTC)

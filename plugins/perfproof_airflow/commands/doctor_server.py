@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -28,17 +28,13 @@ Told = TypeVar("Told")
 
 @dataclass(slots=True)
 class Server:
-    """An api-server as one account sees it. `unasked` says why nobody asks it, `error` why it does not answer; both None: it answers.
-
-    What it does not tell stands in `untold`, by the name of the field that stays empty.
-    """
+    """An api-server as one account sees it. `unasked` says why nobody asks it, `error` why it does not answer; both None: it answers."""
 
     api: AirflowApi | None
     url: str
     user: str
     unasked: str | None = None
     error: PerfproofError | None = None
-    untold: dict[str, str] = field(default_factory=dict)
 
     def log_in(self) -> None:
         """Finds out whether it can be asked at all."""
@@ -67,14 +63,14 @@ class Server:
         answer.raise_for_status()
         return answer.json()
 
-    def told(self, name: str, question: Callable[[], Told]) -> Told | None:
-        """What `question` gives; None, and the reason in `untold`, where it is refused."""
+    def told(self, name: str, question: Callable[[], Told], untold: dict[str, str]) -> Told | None:
+        """What `question` gives; None, and in `untold` the reason by `name`, where it is refused."""
         try:
             return question()
         except httpx.HTTPStatusError as error:
-            self.untold[name] = f"Airflow answered {error.response.status_code} to {self.user}"
+            untold[name] = f"Airflow answered {error.response.status_code} to {self.user}"
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            self.untold[name] = f"{type(error).__name__}: {error}"
+            untold[name] = f"{type(error).__name__}: {error}"
         return None
 
 
@@ -82,17 +78,18 @@ def server_facts(server: Server, protocols: list[Protocol]) -> ServerFacts:
     """Plugin, provider, DAGs."""
     if not server.answers:
         return ServerFacts(url=server.url, error=server.error, unasked=server.unasked, user=server.user)
-    plugins = server.told("plugins", lambda: [(str(p["name"]), str(p["source"])) for p in _plugins(server)])
-    errors = server.told("plugins", lambda: server.get("plugins/importErrors")["import_errors"]) or []
+    untold: dict[str, str] = {}
+    plugins = server.told("plugins", lambda: [(str(p["name"]), str(p["source"])) for p in _plugins(server)], untold)
+    errors = server.told("plugins", lambda: server.get("plugins/importErrors")["import_errors"], untold) or []
     return ServerFacts(
         url=server.url,
         user=server.user,
         plugins=plugins,
         plugin_errors=[(str(e["source"]), str(e["error"])) for e in errors],
-        providers=server.told("providers", lambda: {str(p["package_name"]): str(p["version"]) for p in _providers(server)}),
-        dags=server.told("dags", lambda: _dags(server, protocols)),
-        import_errors=server.told("import_errors", lambda: _import_errors(server)),
-        untold=dict(server.untold),
+        providers=server.told("providers", lambda: {str(p["package_name"]): str(p["version"]) for p in _providers(server)}, untold),
+        dags=server.told("dags", lambda: _dags(server, protocols), untold),
+        import_errors=server.told("import_errors", lambda: _import_errors(server), untold),
+        untold=untold,
     )
 
 
@@ -142,17 +139,17 @@ def capacity_facts(server: Server, *, capacity: int | None, parallelism: int | N
     if not server.answers:
         why = server.unasked or "the api-server does not answer"
         return CapacityFacts(capacity=capacity, parallelism=parallelism, untold={"triggerers, pools and requests": why})
-    server.untold.clear()
+    untold: dict[str, str] = {}
     return CapacityFacts(
-        triggerers=server.told("triggerers", lambda: _triggerers(server)),
+        triggerers=server.told("triggerers", lambda: _triggerers(server), untold),
         capacity=capacity,
-        deferred=server.told("deferred", lambda: _total(server, "dags/~/dagRuns/~/taskInstances", "deferred")),
-        pools=server.told("pools", lambda: [_pool(server.get(f"pools/{POOL}"))]),
+        deferred=server.told("deferred", lambda: _total(server, "dags/~/dagRuns/~/taskInstances", "deferred"), untold),
+        pools=server.told("pools", lambda: [_pool(server.get(f"pools/{POOL}"))], untold),
         parallelism=parallelism,
-        unhealthy=server.told("unhealthy", lambda: _unhealthy(server)),
-        requests=server.told("requests", lambda: _total(server, f"dags/{APPROVALS}/dagRuns", "running")),
-        most_requests=server.told("most_requests", lambda: int(server.get(f"dags/{APPROVALS}/details")["max_active_runs"])),
-        untold=server.untold,
+        unhealthy=server.told("unhealthy", lambda: _unhealthy(server), untold),
+        requests=server.told("requests", lambda: _total(server, f"dags/{APPROVALS}/dagRuns", "running"), untold),
+        most_requests=server.told("most_requests", lambda: int(server.get(f"dags/{APPROVALS}/details")["max_active_runs"]), untold),
+        untold=untold,
     )
 
 

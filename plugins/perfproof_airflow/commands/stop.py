@@ -10,7 +10,6 @@ of such a run here. With --release: 0 released, 3 the run had not been stopped.
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 import signal
 import socket
@@ -23,6 +22,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from perfproof.announcements import one_line
+from perfproof.commands.account import account
 from perfproof.errors import ParameterError
 from perfproof.evidence.names import is_run
 from perfproof.moments import stamp
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         _say(f"{name} may send load again" if released else f"{name} was not stopped")
         return Exit.DONE if released else Exit.UNKNOWN_RUN
     known = name in _known(workspace)
-    if not stop_load(directory, who=_who(), reason=options.reason, say=_say):
+    if not stop_load(directory, who=account(), reason=options.reason, say=_say):
         return Exit.STILL_SENDING
     _say(f"{name} sends no load on this machine until: perfproof stop {options.run} --release")
     if known:
@@ -109,12 +109,6 @@ def _known(workspace: Path) -> set[str]:
     evidence = os.environ.get(EVIDENCE) or DEFAULT_EVIDENCE
     roots = [workspace / stop_lever.RUNS, *([workspace / evidence] if "://" not in evidence else [])]
     return {path.name for root in roots if root.is_dir() for path in root.iterdir() if is_run(path.name) and path.is_dir()}
-
-
-def _who() -> str:
-    with suppress(OSError, KeyError):  # no name for this user id
-        return getpass.getuser()
-    return "somebody"
 
 
 def _pull(directory: Path, *, who: str, reason: str) -> None:

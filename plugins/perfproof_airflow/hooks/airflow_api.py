@@ -9,6 +9,7 @@ import httpx
 
 from perfproof.errors import GateError
 from perfproof_airflow import settings
+from perfproof_airflow.rest import address_of
 
 if TYPE_CHECKING:
     from perfproof_airflow.cycle import Cycle
@@ -18,11 +19,10 @@ TIMEOUT_SECONDS = 20.0
 
 def clear_from(cycle: Cycle, task_id: str) -> None:
     """Clears `task_id` and all after it in the running run. Raises GateError saying what to clear by hand if it cannot."""
-    connection = _connection(settings.option("api_connection", "perfproof_api"))
+    connection = _connection(settings.api_connection())
     by_hand = f"clear {task_id} with everything downstream in run {cycle.run_id}"
     if connection is None:
         raise GateError(311, where="retry", what="there is no Connection perfproof_api to retry with", fix=by_hand)
-    base = f"{connection.schema or 'http'}://{connection.host}:{connection.port}"
     body: dict[str, Any] = {
         "dry_run": False,
         "dag_run_id": cycle.run_id,
@@ -32,7 +32,7 @@ def clear_from(cycle: Cycle, task_id: str) -> None:
         "reset_dag_runs": True,
     }
     try:
-        with httpx.Client(base_url=base, timeout=TIMEOUT_SECONDS, trust_env=False, follow_redirects=False) as client:
+        with httpx.Client(base_url=address_of(connection), timeout=TIMEOUT_SECONDS, trust_env=False, follow_redirects=False) as client:
             login = client.post("/auth/token", json={"username": connection.login, "password": connection.password})
             login.raise_for_status()
             headers = {"Authorization": f"Bearer {login.json()['access_token']}"}

@@ -9,7 +9,8 @@ from airflow.sdk import task_group
 from perfproof.announcements import Announcement
 from perfproof_airflow.gate import decision, judge, rollback
 from perfproof_airflow.retrying import RETRYING
-from perfproof_airflow.sensors.questions import ImplementationApproval, ProtocolApproval
+from perfproof_airflow.sensors.owner_tasks import ImplementationApproval
+from perfproof_airflow.sensors.questions import ProtocolApproval
 from perfproof_airflow.step import step
 
 

@@ -154,7 +154,7 @@ class ApprovalSensor(BaseOperator):
                 self.on_refused(context, request, role, refused)
 
     def _take_answers(self, context: Context, ledger: ApprovalLog, question: Question, standing: Standing) -> None:
-        from perfproof_airflow.triggers.approval import is_answered
+        from perfproof_airflow.triggers.poll_hub import is_answered
 
         states = read_states({request.request_id for request in standing.waiting.values()})
         records = list(standing.granted.values())

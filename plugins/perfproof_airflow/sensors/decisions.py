@@ -9,7 +9,8 @@ from airflow.sdk.exceptions import AirflowFailException
 from perfproof.artifacts import gate_result_name
 from perfproof.errors import GateError, LoadError, PerfproofError
 from perfproof_airflow.gate import EVALUATED, GATE_TASKS, gate_decision
-from perfproof_airflow.sensors.questions import OwnerTask, ProtocolApproval, asked_roles, cycle_of
+from perfproof_airflow.sensors.owner_tasks import OwnerTask
+from perfproof_airflow.sensors.questions import ProtocolApproval, asked_roles, cycle_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

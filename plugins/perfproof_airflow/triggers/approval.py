@@ -10,7 +10,6 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from perfproof_airflow.triggers.poll_hub import Task, hub
-from perfproof_airflow.triggers.poll_hub import is_answered as is_answered
 
 
 class ApprovalTrigger(BaseTrigger):

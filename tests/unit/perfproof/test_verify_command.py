@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import run
 from modules import load
 
 from perfproof.artifacts import Artifact
 from perfproof.change_proof import words_of
-from perfproof.cli import main
 from perfproof.evidence.envelope import CheckpointKey, read_checkpoint_key
 
 ROOT = Path(__file__).parents[3]
@@ -31,14 +31,6 @@ def keygen(directory: Path) -> CheckpointKey:
     assert run("keygen", str(directory)) == 0
     key_id = json.loads((directory / "trust-root.json").read_bytes())["keys"][0]["id"]
     return read_checkpoint_key((directory / "signing-key.pem").read_bytes(), key_id=key_id, where="test")
-
-
-def run(*arguments: str) -> int:
-    """The exit code of `perfproof ARGUMENTS`."""
-    with pytest.raises(SystemExit) as left:
-        main(arguments)
-    assert isinstance(left.value.code, int)
-    return left.value.code
 
 
 @pytest.fixture(scope="module")

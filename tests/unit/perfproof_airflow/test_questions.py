@@ -9,7 +9,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
 
 from perfproof.errors import ApprovalError
-from perfproof_airflow.sensors.questions import PREREQUISITE_INDEX, PREREQUISITE_STEPS, QUESTIONS, ImplementationApproval, ProtocolApproval
+from perfproof_airflow.sensors.owner_tasks import ImplementationApproval
+from perfproof_airflow.sensors.questions import PREREQUISITE_INDEX, PREREQUISITE_STEPS, QUESTIONS, ProtocolApproval
 
 PLAN = {
     "target_metric": "orders_latency_p95",

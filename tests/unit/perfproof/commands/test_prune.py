@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_line import run
 from modules import load
 
-from perfproof.cli import main
 from perfproof.evidence.local import LocalBackend
 from perfproof.evidence.views import point_latest
 from perfproof.retention import read_removed
@@ -22,14 +22,6 @@ ROOT = Path(__file__).parents[4]
 CYCLES: Any = load("complete_cycle", ROOT / "tests" / "faults" / "complete_cycle.py")
 FIRST, SECOND, OPEN, WAITING = (run_key("performance_optimization", name) for name in ("manual__1", "manual__2", "manual__3", "manual__4"))
 OLD = ("--older-than", "30")
-
-
-def run(*arguments: str) -> int:
-    """The exit code of `perfproof ARGUMENTS`."""
-    with pytest.raises(SystemExit) as left:
-        main(arguments)
-    assert isinstance(left.value.code, int)
-    return left.value.code
 
 
 @pytest.fixture(scope="module")
